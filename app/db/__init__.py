@@ -1,0 +1,1 @@
+"""Tables and sessions. No rules of the clinic and no engine live here."""

@@ -1,0 +1,1 @@
+"""BPMN models and their persisted instances on SpiffWorkflow."""

@@ -1,0 +1,1 @@
+"""Processes that work beside the web: the relay and the engines' workers."""
