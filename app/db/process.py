@@ -112,6 +112,7 @@ class UserTask(Base):
     candidates: Mapped[list[str]]
     """Lower-case names of roles and groups that may take it."""
     assignee_id: Mapped[int | None]
+    claimed_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     priority: Mapped[int] = mapped_column(server_default=text("50"))
     form_data: Mapped[dict[str, Any] | None]

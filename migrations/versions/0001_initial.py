@@ -432,6 +432,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("candidates", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("assignee_id", sa.Integer(), nullable=True),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("priority", sa.Integer(), server_default=sa.text("50"), nullable=False),
         sa.Column("form_data", postgresql.JSONB(astext_type=sa.Text()), nullable=True),

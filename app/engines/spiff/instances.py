@@ -1,0 +1,260 @@
+"""Running instances: start, complete, go on, retry, cancel. Each call is one step in the caller's transaction.
+
+Reads live in `app.engines.spiff.lookup`. Nothing here commits, and nothing here knows HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.actor import Actor
+from app.core.errors import Conflict, Invalid, NotFound
+from app.core.ids import uuid7
+from app.core.settings import settings
+from app.engines.spiff import forms, lookup, models, saving, steps
+from app.engines.spiff.models import StoredModel
+from app.engines.spiff.outcome import Bounds, Outcome
+from app.engines.spiff.records import InstanceView, TaskRef
+from app.engines.spiff.saving import Change
+
+MAX_KEY = 200
+
+
+def bounds() -> Bounds:
+    """The limits of one step, from the settings."""
+    engine = settings().engine
+    return Bounds(
+        steps=engine.steps_per_request,
+        seconds=engine.seconds_per_request,
+        steps_between_waits=engine.steps_between_waits,
+        variable_bytes=engine.variable_kb * 1024,
+        instance_bytes=engine.instance_kb * 1024,
+    )
+
+
+async def start(
+    session: AsyncSession,
+    actor: Actor,
+    process_id: str,
+    variables: Mapping[str, Any],
+    *,
+    version: int | None = None,
+    business_key: str | None = None,
+    case: str | None = None,
+    key: str | None = None,
+) -> InstanceView:
+    """Start an instance and run it to its first wait. The same *key* of the same person starts it only once.
+
+    Raises:
+        NotFound: no such model or version.
+        Invalid: a key, a case number or a variable's name that cannot be.
+    """
+    _check_texts(key=key, case=case, business_key=business_key)
+    if key and (known := await _started(session, actor, key)):
+        return await lookup.view(session, actor, known)
+    model = await models.find(session, process_id, version)
+    if model.engine != "spiff":
+        raise Conflict(f"{process_id} runs on {model.engine}, which this call does not start.")
+    clock = (await session.execute(text("select dams_now() as now, nextval('case_number') as number"))).one()
+    outcome = await _run(lambda: steps.start(model.spec, dict(variables), bounds=bounds(), now=clock.now))
+    instance_id = uuid7()
+    change = Change("instance.started", actor.id, case_no=case or f"A-{clock.number}")
+    row = {"model_id": model.id, "business_key": business_key, "started_by": actor.id, "start_key": key}
+    try:
+        async with session.begin_nested() if key else _no_savepoint():
+            await saving.insert(session, model, instance_id, outcome, change, clock.now, row)
+    except IntegrityError:
+        known = await _started(session, actor, key or "")
+        if known is None:
+            raise
+        return await lookup.view(session, actor, known)
+    return await _after(session, model, instance_id, outcome, change, business_key, clock.now)
+
+
+async def complete(
+    session: AsyncSession, actor: Actor, task_id: UUID, values: Mapping[str, Any], *, key: str | None = None
+) -> InstanceView:
+    """Complete a user or manual task with *values* of its form and run on to the next wait.
+
+    The same *key* again is the same completion: it answers the instance as it is now.
+
+    Raises:
+        NotFound: no such task, or not one this person may see.
+        Conflict: somebody completed or claimed it first; `context` has `first_by` and `first_at`.
+        Invalid: fields that must be mended; nothing was written.
+    """
+    _check_texts(key=key)
+    row = (await session.execute(saving.LOAD_FOR_TASK, {"task": task_id})).first()
+    if row is None or not lookup.may_take(actor, row.candidates, row.assignee_id, row.ended_by):
+        raise NotFound("There is no such task for you.")
+    if row.task_state == "completed" and key and row.completion_key == key and row.ended_by == actor.id:
+        return await lookup.view(session, actor, row.id)
+    await _refuse_loser(session, actor, row)
+    model = await models.by_id(session, row.model_id)
+    form = model.forms.get(row.element_id)
+
+    def step() -> tuple[dict[str, Any], Outcome]:
+        given = forms.submit(form, values) if form else {}
+        return given, steps.complete(model.spec, row.state, task_id, given, bounds=bounds(), now=row.now)
+
+    given, outcome = await _run(step)
+    change = Change("task.completed", actor.id, {"element": row.element_id, "values": given}, task_id, True, key)
+    await saving.update(session, model, row, outcome, change)
+    return await _after(session, model, row.id, outcome, change, row.business_key, row.started_at, row)
+
+
+async def proceed(session: AsyncSession, instance_id: UUID) -> bool:
+    """Fire what is due and go on where a bound stopped. False if somebody else holds the instance or it has ended."""
+    row = (await session.execute(saving.LOAD_SKIPPING, {"id": instance_id})).first()
+    if row is None or row.status in ("completed", "cancelled"):
+        return False
+    model = await models.by_id(session, row.model_id)
+    outcome = await _run(lambda: steps.proceed(model.spec, row.state, bounds=bounds(), now=row.now))
+    await saving.update(session, model, row, outcome, Change("instance.proceeded"))
+    return True
+
+
+async def retry(
+    session: AsyncSession, actor: Actor, instance_id: UUID, n: int, variables: Mapping[str, Any] | None = None
+) -> InstanceView:
+    """Run the element of incident *n* again, with *variables* corrected first.
+
+    Raises:
+        NotFound: no such open incident on an instance this person may see.
+    """
+    actor.require("ops", "admin")
+    row = (await session.execute(saving.LOAD, {"id": instance_id})).first()
+    if row is None:
+        raise NotFound("No such instance.")
+    task_id = await session.scalar(
+        text("select task_id from incident where instance_id = :id and n = :n and resolved_at is null"),
+        {"id": instance_id, "n": n},
+    )
+    if task_id is None:
+        raise NotFound(f"Incident {n} is not open.")
+    if row.status == "cancelled":
+        raise Conflict("The instance was cancelled.")
+    model = await models.by_id(session, row.model_id)
+    changed = dict(variables or {})
+    outcome = await _run(lambda: steps.retry(model.spec, row.state, task_id, changed, bounds=bounds(), now=row.now))
+    await _reopen(session, instance_id, n, actor)
+    change = Change("incident.retried", actor.id, {"n": n, "variables": sorted(changed)})
+    await saving.update(session, model, row, outcome, change)
+    return await lookup.view(session, actor, instance_id)
+
+
+async def cancel(session: AsyncSession, actor: Actor, instance_id: UUID, reason: str) -> None:
+    """End an instance: its tasks leave the inbox, its timers go, what ran stays in the trace.
+
+    Raises:
+        Invalid: no reason was given.
+        Conflict: it has ended already.
+    """
+    if not reason.strip() or len(reason) > 1000:
+        raise Invalid({"reason": "Say in up to 1,000 characters why."})
+    row = (await session.execute(saving.LOAD, {"id": instance_id})).first()
+    if row is None or not lookup.may_see(actor, row.started_by):
+        raise NotFound("No such instance.")
+    if row.status in ("completed", "cancelled"):
+        raise Conflict(f"The instance is {row.status} already.")
+    await saving.cancel(session, row, Change("instance.cancelled", actor.id, {"reason": reason.strip()}))
+
+
+async def _run(step: Callable[[], Any]) -> Any:
+    """SpiffWorkflow's steps are CPU work: on the loop they would hold up every other request of the process."""
+    return await asyncio.to_thread(step)
+
+
+async def _reopen(session: AsyncSession, instance_id: UUID, n: int, actor: Actor) -> None:
+    """Close the incident being retried; if the retry fails the step writes a new one."""
+    await session.execute(
+        text("update incident set resolved_at = now(), resolved_by = :actor where instance_id = :id and n = :n"),
+        {"id": instance_id, "n": n, "actor": actor.id},
+    )
+
+
+async def _started(session: AsyncSession, actor: Actor, key: str) -> UUID | None:
+    return await session.scalar(
+        text("select id from instance where started_by = :actor and start_key = :key"), {"actor": actor.id, "key": key}
+    )
+
+
+async def _refuse_loser(session: AsyncSession, actor: Actor, row: Row[Any]) -> None:
+    taken = row.task_state == "claimed" and row.assignee_id not in (None, actor.id)
+    if row.task_state in ("completed", "cancelled"):
+        first, at, what = row.ended_by, row.task_ended_at, row.task_state
+    elif taken:
+        first, at, what = row.assignee_id, row.claimed_at, "claimed"
+    else:
+        return
+    name = await session.scalar(text("select display_name from login where id = :id"), {"id": first}) if first else None
+    detail = f"This task was {what} by {name}." if name else f"This task was {what} by the process."
+    raise Conflict(detail, first_by=name, first_at=at.isoformat() if at else None, state=row.task_state)
+
+
+async def _after(
+    session: AsyncSession,
+    model: StoredModel,
+    instance_id: UUID,
+    outcome: Outcome,
+    change: Change,
+    business_key: str | None,
+    started_at: datetime,
+    before: Row[Any] | None = None,
+) -> InstanceView:
+    """The instance after a step, without asking the database what this step knows itself."""
+    stayed = before is not None and any(t.id in set(before.open_tasks) for t in outcome.open_tasks)
+    timed = any(model.tasks[t.element_id].due or model.tasks[t.element_id].assignee for t in outcome.open_tasks)
+    if stayed or timed or outcome.incidents:
+        return await lookup.view(session, None, instance_id)
+    return InstanceView(
+        id=instance_id,
+        process_id=model.process_id,
+        name=model.name,
+        version=model.version,
+        engine=model.engine,
+        status=outcome.status,
+        case=change.case_no or "",
+        business_key=business_key,
+        variables=outcome.variables,
+        started_at=started_at,
+        ended_at=(before.now if before else started_at) if outcome.status == "completed" else None,
+        tasks=[
+            TaskRef(
+                id=task.id,
+                element_id=task.element_id,
+                name=model.element_name(task.element_id),
+                state="ready",
+                assignee=None,
+                candidate_roles=saving.candidates(model, task.element_id),
+                due_at=None,
+            )
+            for task in outcome.open_tasks
+        ],
+        waiting=[saving.waiting_record(item) for item in outcome.waiting],
+    )
+
+
+def _check_texts(**texts: str | None) -> None:
+    """A caller's own names become columns: short and printable, or refused."""
+    for name, value in texts.items():
+        if value is not None and (not value.strip() or len(value) > MAX_KEY or not value.isprintable()):
+            raise Invalid({name: f"Up to {MAX_KEY} printable characters."})
+
+
+class _no_savepoint:  # noqa: N801 - used like a function
+    """Without a key nothing can collide, so no savepoint is paid for."""
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *_: object) -> None:
+        return None

@@ -1,0 +1,188 @@
+"""Reading instances: one, its trace, a search; and who may see what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.actor import Actor
+from app.core.errors import BadRequest, NotFound
+from app.engines.spiff import models
+from app.engines.spiff.records import InstanceRow, InstanceView, Page, TaskRef, TraceRow
+
+SEE_ALL = ("doctor", "staff", "admin", "ops")
+MAX_PAGE = 200
+
+
+def may_see(actor: Actor, started_by: int | None) -> bool:
+    """The desk and ops see every instance, others what they started."""
+    return actor.has(*SEE_ALL) or started_by == actor.id
+
+
+def may_take(actor: Actor, candidates: Sequence[str], assignee_id: int | None, ended_by: int | None = None) -> bool:
+    """Whether a task is one of this person's: assigned, offered to a role or group, done by them, or an admin asks."""
+    names = actor.candidate_names | {f"user:{actor.username}"}
+    return actor.has("admin") or actor.id in (assignee_id, ended_by) or not names.isdisjoint(candidates)
+
+
+async def view(session: AsyncSession, actor: Actor | None, instance_id: UUID) -> InstanceView:
+    """One instance with its open tasks, waits and open incidents; no *actor* means the service itself asks.
+
+    Raises:
+        NotFound: no such instance, or not one this person may see.
+    """
+    row = (
+        await session.execute(
+            text("""select i.*, m.process_id, m.name, m.version, m.engine,
+                      exists(select from user_task t where t.instance_id = i.id
+                             and (t.assignee_id = cast(:actor as int) or t.ended_by = cast(:actor as int)
+                                  or t.candidates && cast(:names as text[]))) as involved
+                    from instance i join model m on m.id = i.model_id where i.id = :id""").columns(
+                variables=JSONB, waiting=JSONB
+            ),
+            {
+                "id": instance_id,
+                "actor": actor.id if actor else None,
+                "names": [*actor.candidate_names, f"user:{actor.username}"] if actor else [],
+            },
+        )
+    ).first()
+    if row is None or (actor is not None and not may_see(actor, row.started_by) and not row.involved):
+        raise NotFound("No such instance.")
+    return InstanceView(
+        id=row.id,
+        process_id=row.process_id,
+        name=row.name,
+        version=row.version,
+        engine=row.engine,
+        status=row.status,
+        case=row.case_no,
+        business_key=row.business_key,
+        variables=row.variables,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        tasks=await _open_tasks(session, instance_id, row.model_id),
+        waiting=row.waiting,
+        incidents=await _incidents(session, instance_id, row.model_id),
+    )
+
+
+async def _open_tasks(session: AsyncSession, instance_id: UUID, model_id: int) -> list[TaskRef]:
+    model = await models.by_id(session, model_id)
+    rows = await session.execute(
+        text("""select t.id, t.element_id, t.state, l.username as assignee, t.candidates, t.due_at
+                from user_task t left join login l on l.id = t.assignee_id
+                where t.instance_id = :id and t.state in ('ready', 'claimed') order by t.id"""),
+        {"id": instance_id},
+    )
+    return [
+        TaskRef(r.id, r.element_id, model.element_name(r.element_id), r.state, r.assignee, r.candidates, r.due_at)
+        for r in rows
+    ]
+
+
+async def _incidents(session: AsyncSession, instance_id: UUID, model_id: int) -> list[dict[str, Any]]:
+    model = await models.by_id(session, model_id)
+    rows = await session.execute(
+        text("""select n, element_id, code, message, line, created_at from incident
+                where instance_id = :id and resolved_at is null order by n"""),
+        {"id": instance_id},
+    )
+    return [{**row._mapping, "name": model.element_name(row.element_id)} for row in rows]
+
+
+async def trace(session: AsyncSession, actor: Actor, instance_id: UUID) -> list[TraceRow]:
+    """What really ran, in order: ids of the uploaded file only. Raises :class:`NotFound` as :func:`view` does."""
+    shown = await view(session, actor, instance_id)
+    model = await models.find(session, shown.process_id, shown.version)
+    rows = await session.execute(
+        text("""select at, trace from case_event where case_no = :case and instance_id = :id and trace is not null
+                order by id""").columns(trace=JSONB),
+        {"case": shown.case, "id": instance_id},
+    )
+    entries = [(row.at, element, event) for row in rows for element, event in row.trace]
+    found: list[TraceRow] = []
+    for number, (at, element_id, event) in enumerate(entries, 1):
+        element = model.elements.get(element_id)
+        kind = element.type if element else ""
+        found.append(TraceRow(number, element_id, kind, element.name if element else "", event, at))
+    return found
+
+
+async def search(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    process_id: str | None = None,
+    status: str | None = None,
+    case: str | None = None,
+    business_key: str | None = None,
+    variable: str | None = None,
+    element: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[InstanceRow]:
+    """Instances, newest first. *variable* is ``name=value``; the value is JSON, or a string where it is none.
+
+    Raises:
+        BadRequest: the cursor or the variable cannot be read.
+    """
+    where = ["(:all or i.started_by = :actor)"]
+    given: dict[str, Any] = {"all": actor.has(*SEE_ALL), "actor": actor.id, "limit": min(max(limit, 1), MAX_PAGE) + 1}
+    for name, column, value in (
+        ("process_id", "m.process_id", process_id),
+        ("status", "i.status", status),
+        ("case_no", "i.case_no", case),
+        ("business_key", "i.business_key", business_key),
+    ):
+        if value:
+            where.append(f"{column} = :{name}")
+            given[name] = value
+    if variable:
+        where.append("i.variables @> cast(:variable as jsonb)")
+        given["variable"] = _variable(variable)
+    if element:
+        where.append("""(exists(select from user_task t where t.instance_id = i.id and t.element_id = :element
+                                and t.state in ('ready', 'claimed'))
+                         or i.waiting @> cast(:waits as jsonb))""")
+        given |= {"element": element, "waits": orjson.dumps([{"element_id": element}]).decode()}
+    if cursor:
+        where.append("i.id < :cursor")
+        given["cursor"] = _uuid(cursor)
+    rows = (
+        await session.execute(
+            text(f"""select i.id, m.process_id, m.name, m.version, m.engine, i.status, i.case_no as case,
+                            i.business_key, i.started_at, i.ended_at,
+                            (select count(*) from incident n
+                             where n.instance_id = i.id and n.resolved_at is null) as incidents
+                     from instance i join model m on m.id = i.model_id
+                     where {" and ".join(where)} order by i.id desc limit :limit"""),  # noqa: S608 - constants only
+            given,
+        )
+    ).all()
+    items = [InstanceRow(**row._mapping) for row in rows[: given["limit"] - 1]]
+    return Page(items, str(items[-1].id) if len(rows) == given["limit"] else None)
+
+
+def _variable(text_: str) -> str:
+    name, found, value = text_.partition("=")
+    if not found or not name:
+        raise BadRequest("variable must be name=value")
+    try:
+        parsed = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        parsed = value
+    return orjson.dumps({name: parsed}).decode()
+
+
+def _uuid(text_: str) -> UUID:
+    try:
+        return UUID(text_)
+    except ValueError as error:
+        raise BadRequest("cursor is not one that this list gave out") from error

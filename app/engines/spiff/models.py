@@ -1,0 +1,237 @@
+"""Deployed models: versions in the database, loaded specifications in this process.
+
+A stored version never changes, so it is loaded once per process and kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import URL, Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clinic import audit
+from app.core.actor import Actor
+from app.core.errors import ModelRefused, NotFound
+from app.core.ids import uuid7
+from app.engines.spiff import specs
+from app.engines.spiff.elements import Element
+from app.engines.spiff.forms import Form
+from app.engines.spiff.records import DeployedModel, ModelRow, Receipt
+from app.engines.spiff.specs import BundleFile, CheckReport, CompiledModel, LoadedSpec, UserTaskInfo
+
+CACHED = 200
+
+
+class StoredModel:
+    """One version of a process. `spec` is loaded on first use and shared by all its instances."""
+
+    def __init__(self, row: Row[Any]) -> None:
+        self.id: int = row.id
+        self.process_id: str = row.process_id
+        self.name: str = row.name
+        self.version: int = row.version
+        self.engine: str = row.engine
+        self.file: str = row.file
+        self.xml: bytes = row.xml
+        self.sha256: str = row.sha256
+        self.active: bool = row.active
+        self.problems: list[dict[str, Any]] = _json(row.problems)
+        self.elements: dict[str, Element] = {e["id"]: Element(**e) for e in _json(row.elements)}
+        self.forms: dict[str, Form] = {key: Form.from_list(form) for key, form in _json(row.forms).items()}
+        self.tasks: dict[str, UserTaskInfo] = {
+            key: UserTaskInfo.from_dict(info) for key, info in _json(row.tasks).items()
+        }
+        self._bytes: bytes = row.spec
+        self._loading = threading.Lock()
+        self._spec: LoadedSpec | None = None
+
+    @property
+    def spec(self) -> LoadedSpec:
+        """Loads in the calling thread; call it from one that may block."""
+        with self._loading:
+            if self._spec is None:
+                self._spec = specs.load_spec(self._bytes)
+            return self._spec
+
+    def element_name(self, element_id: str) -> str:
+        """The label people see; the id where the modeler gave none."""
+        element = self.elements.get(element_id)
+        return (element.name if element else "") or element_id
+
+
+_cache: OrderedDict[tuple[URL, int], StoredModel] = OrderedDict()
+
+
+def forget() -> None:
+    """Empty the cache. For a process that changes its database, as a test run does."""
+    _cache.clear()
+
+
+async def check(files: Sequence[BundleFile]) -> CheckReport:
+    """Read and check the files as one bundle, in a thread; nothing is stored."""
+    return await asyncio.to_thread(specs.check_bundle, files)
+
+
+async def deploy(
+    session: AsyncSession, actor: Actor | None, report: CheckReport, *, activate: bool = True, note: str = ""
+) -> Receipt:
+    """Store each model of *report* as a new version, or say that it is the one already there.
+
+    Raises:
+        ModelRefused: the report holds an error; nothing is stored.
+    """
+    if any(problem.severity == "error" for problem in report.problems):
+        raise ModelRefused(report.problems)
+    deployment = uuid7()
+    await session.execute(
+        text("insert into deployment (id, login_id, note) values (:id, :login, :note)"),
+        {"id": deployment, "login": actor.id if actor else None, "note": note},
+    )
+    done = [await _store(session, deployment, model, report, activate=activate) for model in report.models]
+    data = {"deployment": str(deployment), "models": [f"{m.process_id} v{m.version}" for m in done], "note": note}
+    await audit.record(session, "model.deployed", actor_id=actor.id if actor else None, data=data)
+    return Receipt(deployment, done)
+
+
+async def _store(
+    session: AsyncSession, deployment: UUID, model: CompiledModel, report: CheckReport, *, activate: bool
+) -> DeployedModel:
+    # Two deployments of one process must not both take the next version.
+    await session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended(:process_id, 0))"), {"process_id": model.process_id}
+    )
+    latest = (
+        await session.execute(
+            text("""select id, version, sha256, spec, active from model where process_id = :process_id
+                    order by version desc limit 1"""),
+            {"process_id": model.process_id},
+        )
+    ).first()
+    alone = len(report.models) == 1
+    changed = latest is None or latest.sha256 != model.sha256 or not (alone or latest.spec == model.spec)
+    version = 1 if latest is None else latest.version + changed
+    if activate:
+        await session.execute(
+            text("update model set active = false where process_id = :process_id and active and version <> :version"),
+            {"process_id": model.process_id, "version": version},
+        )
+    if changed:
+        await _insert(session, deployment, model, report, version, activate=activate)
+    elif activate and latest is not None and not latest.active:
+        await session.execute(text("update model set active = true where id = :id"), {"id": latest.id})
+    return DeployedModel(model.process_id, model.name, version, model.engine, model.sha256, changed)
+
+
+async def _insert(
+    session: AsyncSession,
+    deployment: UUID,
+    model: CompiledModel,
+    report: CheckReport,
+    version: int,
+    *,
+    activate: bool,
+) -> None:
+    problems = [problem.as_dict() for problem in report.problems if problem.file == model.file]
+    await session.execute(
+        text("""insert into model (deployment_id, process_id, version, name, engine, file, xml, sha256, spec,
+                                   elements, forms, tasks, problems, active)
+                values (:deployment, :process_id, :version, :name, :engine, :file, :xml, :sha256, :spec,
+                        cast(:elements as jsonb), cast(:forms as jsonb), cast(:tasks as jsonb),
+                        cast(:problems as jsonb), :active)"""),
+        {
+            "deployment": deployment,
+            "process_id": model.process_id,
+            "version": version,
+            "name": model.name,
+            "engine": model.engine,
+            "file": model.file,
+            "xml": model.xml,
+            "sha256": model.sha256,
+            "spec": model.spec,
+            "elements": _dumps(list(model.elements.values())),
+            "forms": _dumps({key: form.as_list() for key, form in model.forms.items()}),
+            "tasks": _dumps(model.tasks),
+            "problems": _dumps(problems),
+            "active": activate,
+        },
+    )
+
+
+async def active_id(session: AsyncSession, process_id: str, version: int | None = None) -> int:
+    """The id of the active (or the named) version.
+
+    Raises:
+        NotFound: no such process, or no such version of it.
+    """
+    which = "active" if version is None else "version = cast(:version as integer)"
+    parameters: dict[str, Any] = {"process_id": process_id}
+    if version is not None:
+        parameters["version"] = version
+    found = await session.scalar(text(f"select id from model where process_id = :process_id and {which}"), parameters)  # noqa: S608 - two constants
+    if found is None:
+        raise NotFound(f"No model {process_id!r}" + (f" in version {version}." if version else " is active."))
+    return found
+
+
+async def find(session: AsyncSession, process_id: str, version: int | None = None) -> StoredModel:
+    """The active version of a process, or the named one. Raises :class:`NotFound`."""
+    return await by_id(session, await active_id(session, process_id, version))
+
+
+async def by_id(session: AsyncSession, model_id: int) -> StoredModel:
+    """A stored version, from this process's memory where it was loaded before. Raises :class:`NotFound`."""
+    key = (session.get_bind().engine.url, model_id)  # tests see several databases in one process
+    model = _cache.get(key)
+    if model is None:
+        row = (await session.execute(text("select * from model where id = :id"), {"id": model_id})).first()
+        if row is None:
+            raise NotFound("No such model.")
+        model = _cache[key] = StoredModel(row)
+        while len(_cache) > CACHED:
+            _cache.popitem(last=False)
+    return model
+
+
+_ROWS = """
+    select m.process_id, m.name, m.version, m.engine, m.active, m.file, m.sha256, m.problems, d.note,
+           m.created_at as deployed_at, coalesce(l.display_name, '') as deployed_by,
+           (select count(*) from instance i where i.model_id = m.id and i.status = 'running') as running
+    from model m join deployment d on d.id = m.deployment_id left join login l on l.id = d.login_id
+"""
+
+
+async def listing(session: AsyncSession) -> list[ModelRow]:
+    """One row per process: its active version, or the newest where none is active; by name."""
+    sql = f"""select * from ({_ROWS} where m.id = (
+                select id from model n where n.process_id = m.process_id order by active desc, version desc limit 1)
+              ) rows order by lower(name), process_id"""  # noqa: S608 - constants only
+    return [_row(row) for row in await session.execute(text(sql))]
+
+
+async def versions(session: AsyncSession, process_id: str) -> list[ModelRow]:
+    """Every version of a process, newest first. Raises :class:`NotFound` where there is none."""
+    sql = f"{_ROWS} where m.process_id = :process_id order by m.version desc"
+    rows = [_row(row) for row in await session.execute(text(sql), {"process_id": process_id})]
+    if not rows:
+        raise NotFound(f"No model {process_id!r}.")
+    return rows
+
+
+def _row(row: Row[Any]) -> ModelRow:
+    values = dict(row._mapping)
+    return ModelRow(**{**values, "problems": _json(values["problems"])})
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _json(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, (str, bytes)) else value

@@ -1,0 +1,331 @@
+"""One statement loads an instance for a step and one saves it: a chatty store is what makes engines slow.
+
+Loading locks the instance's row until the step is committed, so two steps of one instance cannot cross.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row, TextClause, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import Text, TypeEngine, Uuid
+
+from app.engines import notify
+from app.engines.spiff.models import StoredModel
+from app.engines.spiff.outcome import OpenTask, Outcome
+
+DESK_CANDIDATES = ["admin", "doctor", "staff"]
+"""Who may take a task for which the model names nobody."""
+
+_INSTANCE = """
+    i.id, i.model_id, i.case_no, i.business_key, i.status, i.revision, i.state, i.variables, i.waiting,
+    i.started_by, i.started_at, i.ended_at, dams_now() as now,
+    array(select u.id from user_task u where u.instance_id = i.id and u.state in ('ready', 'claimed')) as open_tasks,
+    exists(select from incident n where n.instance_id = i.id and n.resolved_at is null) as troubled
+"""
+
+LOAD = text(f"select {_INSTANCE} from instance i where i.id = :id for update of i").columns(  # noqa: S608
+    variables=JSONB, waiting=JSONB
+)
+LOAD_SKIPPING = text(f"select {_INSTANCE} from instance i where i.id = :id for update of i skip locked").columns(  # noqa: S608
+    variables=JSONB, waiting=JSONB
+)
+LOAD_FOR_TASK = text(  # Both rows are locked, so both are the newest after a wait for somebody else's step.
+    f"""select {_INSTANCE}, t.element_id, t.state as task_state, t.candidates, t.assignee_id, t.claimed_at,
+               t.completion_key, t.ended_by, t.ended_at as task_ended_at
+        from user_task t join instance i on i.id = t.instance_id where t.id = :task for update of i, t"""  # noqa: S608
+).columns(variables=JSONB, waiting=JSONB)
+
+
+@dataclass(slots=True)
+class Change:
+    """What a step did, as the timeline tells it, and the task whose completion it was, if it was one."""
+
+    kind: str
+    actor_id: int | None = None
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+    task_id: UUID | None = None
+    completes: bool = False
+    completion_key: str | None = None
+    case_no: str | None = None
+
+
+_NEW_TASKS = """
+    insert into user_task (id, instance_id, element_id, state, candidates, assignee_id, claimed_at, due_at,
+                           priority, form_data)
+    select r.id, :id, r.element_id, case when r.assignee is null then 'ready' else 'claimed' end, r.candidates,
+           l.id, case when l.id is not null then now() end,
+           case when r.due like 'P%' then dams_now() + r.due::interval else nullif(r.due, '')::timestamptz end,
+           r.priority, r.form_data
+    from jsonb_to_recordset(:new_tasks) as r(id uuid, element_id text, candidates text[], assignee text, due text,
+                                             priority int, form_data jsonb)
+         left join login l on l.username = r.assignee
+    on conflict (id) do nothing
+"""
+_EVENT = """
+    insert into case_event (kind, case_no, instance_id, task_id, actor_id, data, trace)
+    values (:kind, :case_no, :id, :task_id, :actor_id, :data, :trace)
+"""
+_INSERT = """
+    insert into instance (id, model_id, case_no, business_key, status, revision, unfinished, state, variables, waiting,
+                          started_by, start_key, started_at, ended_at)
+    values (:id, :model_id, :case_no, :business_key, :status, 1, :unfinished, :state, :variables, :waiting,
+            :started_by, :start_key, :now, cast(:ended_at as timestamptz))
+"""
+_UPDATE = """
+    update instance set status = :status, revision = revision + 1, unfinished = :unfinished, state = :state,
+           variables = :variables, waiting = :waiting, ended_at = coalesce(ended_at, cast(:ended_at as timestamptz))
+    where id = :id
+"""
+_COMPLETED = """
+    update user_task set state = 'completed', assignee_id = coalesce(assignee_id, :actor_id), ended_by = :actor_id,
+           ended_at = now(), completion_key = :completion_key, draft = null, form_data = null
+    where id = :task_id
+"""
+_CANCELLED = """
+    update user_task set state = 'cancelled', ended_at = now(), draft = null, form_data = null
+    where id = any(:gone)
+"""
+_JSON = JSONB(none_as_null=True)
+_TYPES: dict[str, TypeEngine[Any]] = {
+    "variables": _JSON,
+    "waiting": _JSON,
+    "new_tasks": _JSON,
+    "data": _JSON,
+    "trace": _JSON,
+    "id": Uuid(),
+    "task_id": Uuid(),
+    "gone": ARRAY(Uuid),
+    "completion_key": Text(),
+}
+
+
+@lru_cache(maxsize=64)
+def _statement(parts: tuple[str, ...]) -> tuple[TextClause, frozenset[str]]:
+    """*parts* as one statement, all but the last as common table expressions, and the parameters it takes."""
+    named = [f"part_{number} as ({part})" for number, part in enumerate(parts[:-1])]
+    sql = ("with " + ", ".join(named) if named else "") + parts[-1]
+    names = frozenset(re.findall(r"(?<!:):([a-z_]+)", sql))
+    types = [bindparam(name, type_=_TYPES[name]) for name in names if name in _TYPES]
+    return text(sql).bindparams(*types), names
+
+
+async def _execute(session: AsyncSession, parts: list[str], parameters: dict[str, Any]) -> None:
+    statement, names = _statement(tuple(parts))
+    await session.execute(statement, {name: parameters[name] for name in names})
+
+
+def _task_row(model: StoredModel, task: OpenTask) -> dict[str, Any]:
+    info, form = model.tasks.get(task.element_id), model.forms.get(task.element_id)
+    shown = {field.id: task.values[field.id] for field in form.fields if field.id in task.values} if form else {}
+    return {
+        "id": task.id,
+        "element_id": task.element_id,
+        "candidates": candidates(model, task.element_id),
+        "assignee": (info.assignee or None) if info else None,
+        "due": info.due if info else "",
+        "priority": info.priority if info and info.priority is not None else 50,
+        "form_data": shown or None,
+    }
+
+
+def _parameters(instance_id: UUID, outcome: Outcome, change: Change, now: datetime) -> dict[str, Any]:
+    return {
+        "id": instance_id,
+        "status": outcome.status,
+        "unfinished": outcome.unfinished,
+        "state": outcome.state,
+        "variables": outcome.variables,
+        "waiting": [waiting_record(item) for item in outcome.waiting],
+        "now": now,
+        "ended_at": now if outcome.status == "completed" else None,
+        "kind": change.kind,
+        "case_no": change.case_no,
+        "task_id": change.task_id,
+        "actor_id": change.actor_id,
+        "completion_key": change.completion_key,
+        "data": change.data or None,
+        "trace": [[entry.element_id, entry.event] for entry in outcome.trace] or None,
+    }
+
+
+def waiting_record(item: Any) -> dict[str, Any]:
+    """A waiting event as the API shows it."""
+    due = item.due_at.isoformat() if item.due_at else None
+    return {"kind": item.kind, "element_id": item.element_id, "name": item.name, "due_at": due}
+
+
+async def insert(
+    session: AsyncSession,
+    model: StoredModel,
+    instance_id: UUID,
+    outcome: Outcome,
+    change: Change,
+    now: datetime,
+    further: dict[str, Any],
+) -> None:
+    """Write a new instance with its tasks and its first row of the timeline."""
+    parameters = _parameters(instance_id, outcome, change, now) | further
+    parts = [_INSERT]
+    # The new row is not visible to the other parts of its own statement, so its tasks are checked at the end of it.
+    if outcome.open_tasks:
+        parameters["new_tasks"] = _records(model, outcome.open_tasks)
+        parts.append(_NEW_TASKS)
+    await _execute(session, [*parts, _EVENT], parameters)
+    await _follow(
+        session, model, instance_id, outcome, change, now, troubled=False, timed=False, new=outcome.open_tasks
+    )
+
+
+async def update(session: AsyncSession, model: StoredModel, row: Row[Any], outcome: Outcome, change: Change) -> None:
+    """Write the instance after a step: its row, the tasks that came and went, the timeline, timers and incidents."""
+    change.case_no = row.case_no
+    parameters = _parameters(row.id, outcome, change, row.now)
+    parts = [_UPDATE]
+    before, after = set(row.open_tasks), {task.id for task in outcome.open_tasks}
+    if change.completes:
+        parts.append(_COMPLETED)
+        before.discard(change.task_id)
+    new = [task for task in outcome.open_tasks if task.id not in before]
+    if new:
+        parameters["new_tasks"] = _records(model, new)
+        parts.append(_NEW_TASKS)
+    if before - after:
+        parameters["gone"] = list(before - after)
+        parts.append(_CANCELLED)
+    await _execute(session, [*parts, _EVENT], parameters)
+    timed = any(item["kind"] == "timer" for item in row.waiting)
+    await _follow(session, model, row.id, outcome, change, row.now, troubled=row.troubled, timed=timed, new=new)
+
+
+def _records(model: StoredModel, tasks: list[OpenTask]) -> list[dict[str, Any]]:
+    return [_task_row(model, task) for task in tasks]
+
+
+async def _follow(
+    session: AsyncSession,
+    model: StoredModel,
+    instance_id: UUID,
+    outcome: Outcome,
+    change: Change,
+    now: datetime,
+    *,
+    troubled: bool,
+    timed: bool,
+    new: list[OpenTask],
+) -> None:
+    timers = [item for item in outcome.waiting if item.due_at is not None]
+    if timers or timed:
+        await _save_timers(session, instance_id, timers)
+    if outcome.incidents or troubled:
+        await _save_incidents(session, model, instance_id, outcome, change)
+    for task in new:
+        info = model.tasks.get(task.element_id)
+        if info and info.assignee:
+            await notify.task_mail(session, task.id, info.assignee, case=change.case_no, instance_id=instance_id)
+
+
+async def _save_timers(session: AsyncSession, instance_id: UUID, timers: list[Any]) -> None:
+    rows = [{"task_id": item.task_id, "element_id": item.element_id, "due_at": item.due_at} for item in timers]
+    await session.execute(
+        text("""delete from timer where instance_id = :id and not (task_id = any(:kept))""").bindparams(
+            bindparam("kept", type_=ARRAY(Uuid))
+        ),
+        {"id": instance_id, "kept": [row["task_id"] for row in rows]},
+    )
+    if rows:
+        await session.execute(
+            text("""insert into timer (instance_id, task_id, element_id, due_at)
+                    select :id, r.task_id, r.element_id, r.due_at
+                    from jsonb_to_recordset(:rows) as r(task_id uuid, element_id text, due_at timestamptz)
+                    on conflict (instance_id, task_id) do update set due_at = excluded.due_at""").bindparams(
+                bindparam("rows", type_=JSONB), bindparam("id", type_=Uuid)
+            ),
+            {"id": instance_id, "rows": orjson.loads(orjson.dumps(rows))},
+        )
+
+
+async def _save_incidents(
+    session: AsyncSession, model: StoredModel, instance_id: UUID, outcome: Outcome, change: Change
+) -> None:
+    """Open incidents of the state become rows; rows whose incident is gone are resolved by who caused the step."""
+    known = {
+        row.task_id
+        for row in await session.execute(
+            text("select task_id from incident where instance_id = :id and resolved_at is null"), {"id": instance_id}
+        )
+    }
+    found = {incident.task_id: incident for incident in outcome.incidents}
+    for task_id in known - set(found):
+        await session.execute(
+            text("""update incident set resolved_at = now(), resolved_by = :actor
+                    where instance_id = :id and task_id is not distinct from :task and resolved_at is null"""),
+            {"id": instance_id, "task": task_id, "actor": change.actor_id},
+        )
+    for task_id in set(found) - known:
+        incident = found[task_id]
+        number = await session.scalar(
+            text("""insert into incident (instance_id, n, element_id, task_id, code, message, line)
+                    values (:id, (select coalesce(max(n), 0) + 1 from incident where instance_id = :id),
+                            :element, :task, :code, :message, :line) returning n"""),
+            {
+                "id": instance_id,
+                "element": incident.element_id,
+                "task": task_id,
+                "code": incident.code,
+                "message": incident.message,
+                "line": incident.line,
+            },
+        )
+        await notify.incident_mail(
+            session, instance_id, number or 1, model.element_name(incident.element_id), case=change.case_no
+        )
+
+
+def candidates(model: StoredModel, element_id: str) -> list[str]:
+    """The roles and groups, in lower case, that may take a task of this element."""
+    info = model.tasks.get(element_id)
+    names = [name.lower() for name in info.candidate_roles] if info else []
+    names += [f"user:{name}" for name in info.candidate_users] if info else []
+    return names or ([] if info and info.assignee else DESK_CANDIDATES)
+
+
+async def cancel(session: AsyncSession, row: Row[Any], change: Change) -> None:
+    """End an instance before its end: nothing of it stays open, due or in need of attention."""
+    change.case_no = row.case_no
+    where = {"id": row.id}
+    elements = await session.execute(
+        text("""update user_task set state = 'cancelled', ended_at = now(), draft = null, form_data = null
+                where instance_id = :id and state in ('ready', 'claimed') returning element_id"""),
+        where,
+    )
+    stopped = [element for (element,) in elements] + [item["element_id"] for item in row.waiting]
+    await session.execute(text("delete from timer where instance_id = :id"), where)
+    await session.execute(
+        text("""update incident set resolved_at = now(), resolved_by = :actor
+                where instance_id = :id and resolved_at is null"""),
+        where | {"actor": change.actor_id},
+    )
+    await session.execute(
+        text("""update instance set status = 'cancelled', revision = revision + 1, unfinished = false, ended_at = :now,
+                       waiting = '[]' where id = :id"""),
+        where | {"now": row.now},
+    )
+    parameters = {
+        "id": row.id,
+        "kind": change.kind,
+        "case_no": row.case_no,
+        "task_id": None,
+        "actor_id": change.actor_id,
+        "data": change.data,
+        "trace": [[element, "cancelled"] for element in stopped] or None,
+    }
+    await _execute(session, [_EVENT], parameters)
