@@ -70,6 +70,14 @@ class Instance(Base):
         Index("ix_instance_model", "model_id", "id"),
         # The relay looks here for instances that a bound of one request left unfinished.
         Index("ix_instance_unfinished", "id", postgresql_where=text("unfinished")),
+        # Who waits for a message or signal is found by its name; instances that wait for nothing cost nothing.
+        Index(
+            "ix_instance_waiting",
+            "waiting",
+            postgresql_using="gin",
+            postgresql_ops={"waiting": "jsonb_path_ops"},
+            postgresql_where=text("waiting <> '[]'::jsonb"),
+        ),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
@@ -167,3 +175,18 @@ class ServiceClock(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     offset_seconds: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class BufferedMessage(Base):
+    """A message that nobody waited for yet; it is delivered to the first instance that does, until it expires."""
+
+    __tablename__ = "buffered_message"
+    __table_args__ = (Index("ix_buffered_message_name", "name", "expires_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    name: Mapped[str]
+    correlation: Mapped[dict[str, Any]]
+    variables: Mapped[dict[str, Any]]
+    published_by: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]

@@ -274,7 +274,8 @@ def upgrade() -> None:
             name="ex_appointment_patient",
         ),
         sa.CheckConstraint(
-            "status in ('proposed', 'pending', 'booked', 'arrived', 'fulfilled', 'cancelled', 'noshow', 'entered-in-error', 'checked-in', 'waitlist')",
+            "status in ('proposed', 'pending', 'booked', 'arrived', 'fulfilled', 'cancelled', 'noshow', "
+            "'entered-in-error', 'checked-in', 'waitlist')",
             name=op.f("ck_appointment_status"),
         ),
         sa.CheckConstraint("not isempty(during)", name=op.f("ck_appointment_during")),
@@ -463,12 +464,34 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state in ('ready', 'claimed')"),
     )
+    op.create_table(
+        "buffered_message",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("correlation", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("variables", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("published_by", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_buffered_message")),
+    )
+    op.create_index("ix_buffered_message_name", "buffered_message", ["name", "expires_at"], unique=False)
+    op.create_index(
+        "ix_instance_waiting",
+        "instance",
+        ["waiting"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_ops={"waiting": "jsonb_path_ops"},
+        postgresql_where=sa.text("waiting <> '[]'::jsonb"),
+    )
     op.execute("insert into service_clock (id) values (1)")
     for function in FUNCTIONS:
         op.execute(function)
 
 
 def downgrade() -> None:
+    op.drop_table("buffered_message")
     op.drop_index(
         "ix_user_task_open", table_name="user_task", postgresql_where=sa.text("state in ('ready', 'claimed')")
     )

@@ -18,26 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import uuid7
-from app.core.settings import settings
-from app.engines.spiff import forms, lookup, models, saving, steps
+from app.engines.spiff import forms, lookup, messages, models, saving, steps
+from app.engines.spiff.limits import bounds
 from app.engines.spiff.models import StoredModel
-from app.engines.spiff.outcome import Bounds, Outcome
+from app.engines.spiff.outcome import Outcome
 from app.engines.spiff.records import InstanceView, TaskRef
 from app.engines.spiff.saving import Change
 
 MAX_KEY = 200
-
-
-def bounds() -> Bounds:
-    """The limits of one step, from the settings."""
-    engine = settings().engine
-    return Bounds(
-        steps=engine.steps_per_request,
-        seconds=engine.seconds_per_request,
-        steps_between_waits=engine.steps_between_waits,
-        variable_bytes=engine.variable_kb * 1024,
-        instance_bytes=engine.instance_kb * 1024,
-    )
 
 
 async def start(
@@ -119,6 +107,7 @@ async def proceed(session: AsyncSession, instance_id: UUID) -> bool:
     model = await models.by_id(session, row.model_id)
     outcome = await _run(lambda: steps.proceed(model.spec, row.state, bounds=bounds(), now=row.now))
     await saving.update(session, model, row, outcome, Change("instance.proceeded"))
+    await _take_messages(session, instance_id, outcome, row)
     return True
 
 
@@ -212,8 +201,9 @@ async def _after(
 ) -> InstanceView:
     """The instance after a step, without asking the database what this step knows itself."""
     stayed = before is not None and any(t.id in set(before.open_tasks) for t in outcome.open_tasks)
+    took = await _take_messages(session, instance_id, outcome, before)
     timed = any(model.tasks[t.element_id].due or model.tasks[t.element_id].assignee for t in outcome.open_tasks)
-    if stayed or timed or outcome.incidents:
+    if took or stayed or timed or outcome.incidents:
         return await lookup.view(session, None, instance_id)
     return InstanceView(
         id=instance_id,
@@ -241,6 +231,13 @@ async def _after(
         ],
         waiting=[saving.waiting_record(item) for item in outcome.waiting],
     )
+
+
+async def _take_messages(session: AsyncSession, instance_id: UUID, outcome: Outcome, before: Row[Any] | None) -> bool:
+    """An early message is taken as soon as the instance begins to wait for it."""
+    known = {item["name"] for item in before.waiting if item["kind"] == "message"} if before else set[str]()
+    names = [item.name for item in outcome.waiting if item.kind == "message" and item.name not in known]
+    return bool(names) and await messages.take_buffered(session, instance_id, names)
 
 
 def _check_texts(**texts: str | None) -> None:

@@ -180,9 +180,8 @@ async def insert(
         parameters["new_tasks"] = _records(model, outcome.open_tasks)
         parts.append(_NEW_TASKS)
     await _execute(session, [*parts, _EVENT], parameters)
-    await _follow(
-        session, model, instance_id, outcome, change, now, troubled=False, timed=False, new=outcome.open_tasks
-    )
+    new = outcome.open_tasks
+    await _follow(session, model, instance_id, outcome, change, troubled=False, timed=False, new=new)
 
 
 async def update(session: AsyncSession, model: StoredModel, row: Row[Any], outcome: Outcome, change: Change) -> None:
@@ -203,7 +202,7 @@ async def update(session: AsyncSession, model: StoredModel, row: Row[Any], outco
         parts.append(_CANCELLED)
     await _execute(session, [*parts, _EVENT], parameters)
     timed = any(item["kind"] == "timer" for item in row.waiting)
-    await _follow(session, model, row.id, outcome, change, row.now, troubled=row.troubled, timed=timed, new=new)
+    await _follow(session, model, row.id, outcome, change, troubled=row.troubled, timed=timed, new=new)
 
 
 def _records(model: StoredModel, tasks: list[OpenTask]) -> list[dict[str, Any]]:
@@ -216,7 +215,6 @@ async def _follow(
     instance_id: UUID,
     outcome: Outcome,
     change: Change,
-    now: datetime,
     *,
     troubled: bool,
     timed: bool,

@@ -24,7 +24,8 @@ NEVER = "infinity"
 
 _ROW = """
     select t.id, t.instance_id, t.element_id, t.state, t.candidates, t.assignee_id, t.due_at, t.priority,
-           t.created_at, t.form_data, t.draft, t.ended_by, t.ended_at, i.model_id, i.case_no, i.status as instance_status,
+           t.created_at, t.form_data, t.draft, t.ended_by, t.ended_at, i.model_id, i.case_no,
+           i.status as instance_status,
            a.username as assignee, a.display_name as assignee_name, e.display_name as ended_by_name
     from user_task t join instance i on i.id = t.instance_id
          left join login a on a.id = t.assignee_id left join login e on e.id = t.ended_by
@@ -77,7 +78,9 @@ async def tasks(
             where.append(condition)
             given[name] = value
     if cursor:
-        where.append("(coalesce(t.due_at, 'infinity'), t.id) > (cast(:due as timestamptz), :after)")
+        where.append(
+            "(coalesce(t.due_at, 'infinity'), t.id) > (coalesce(cast(:due as timestamptz), 'infinity'), :after)"
+        )
         given |= _read_cursor(cursor)
     sql = f"{_ROW} where {' and '.join(where)} order by t.due_at nulls last, t.id limit :limit"
     rows = (await session.execute(text(sql), given)).all()
@@ -120,7 +123,8 @@ async def claim(session: AsyncSession, actor: Actor, task_id: UUID) -> None:
     """
     row = await _visible(session, actor, task_id)
     done = await session.execute(
-        text(f"""update user_task t set state = 'claimed', assignee_id = :actor, claimed_at = coalesce(claimed_at, now())
+        text(f"""update user_task t set state = 'claimed', assignee_id = :actor,
+                 claimed_at = coalesce(claimed_at, now())
                  where t.id = :id and {_OPEN} and {_UNTAKEN} returning t.id"""),  # noqa: S608 - constants only
         {"id": task_id, "actor": actor.id},
     )
@@ -167,7 +171,6 @@ async def save_draft(session: AsyncSession, actor: Actor, task_id: UUID, values:
     )
     if done.first() is None:
         await _lost(session, task_id)
-    await _record(session, "task.draft-saved", actor, row)
 
 
 async def counts(session: AsyncSession, actor: Actor) -> dict[str, int]:

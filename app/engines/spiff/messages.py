@@ -1,0 +1,155 @@
+"""Messages and signals from outside: find who waits, deliver, keep an early message until its time is over.
+
+A message goes to one instance, the one that has waited longest; a signal goes to all that wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clinic import audit
+from app.core.actor import Actor
+from app.core.errors import Invalid
+from app.engines.spiff import models, saving, steps
+from app.engines.spiff.limits import bounds
+from app.engines.spiff.outcome import NamedEvent
+from app.engines.spiff.saving import Change
+
+MAX_TTL = 30 * 86_400
+SENDERS = ("doctor", "staff", "admin", "ops")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How many instances took an event, and whether it was kept for one that comes later."""
+
+    delivered: int
+    stored: bool
+
+
+async def publish(
+    session: AsyncSession,
+    actor: Actor | None,
+    name: str,
+    correlation: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    ttl: int = 0,
+) -> Delivery:
+    """Deliver a message to the instance that waits for *name* and whose data equals each pair of *correlation*.
+
+    `case` and `business_key` may stand in *correlation* beside names of variables. Without a taker it is kept
+    *ttl* seconds. Raises :class:`Invalid` for a name or a time that cannot be.
+    """
+    if actor is not None:
+        actor.require(*SENDERS)
+    _check(name, ttl)
+    for instance_id in await _waiting(session, "message", name, correlation):
+        if await deliver(session, actor, instance_id, "message", name, variables):
+            return Delivery(1, False)
+    if ttl:
+        await _keep(session, actor, name, correlation, variables, ttl)
+    await _record(session, "message.published", actor, name, int(bool(ttl)))
+    return Delivery(0, bool(ttl))
+
+
+async def broadcast(session: AsyncSession, actor: Actor | None, name: str, variables: Mapping[str, Any]) -> Delivery:
+    """Deliver a signal to every instance that waits for it. It is never kept: a signal nobody hears is gone."""
+    if actor is not None:
+        actor.require(*SENDERS)
+    _check(name, 0)
+    found = await _waiting(session, "signal", name, {})
+    taken = [one for one in found if await deliver(session, actor, one, "signal", name, variables)]
+    await _record(session, "signal.broadcast", actor, name, len(taken))
+    return Delivery(len(taken), False)
+
+
+async def deliver(
+    session: AsyncSession, actor: Actor | None, instance_id: UUID, kind: str, name: str, variables: Mapping[str, Any]
+) -> bool:
+    """Hand one event to one instance. False if it has stopped waiting since it was found."""
+    row = (await session.execute(saving.LOAD, {"id": instance_id})).first()
+    if row is None or not any(item["kind"] == kind and item["name"] == name for item in row.waiting):
+        return False
+    model = await models.by_id(session, row.model_id)
+    event = NamedEvent(kind=kind, name=name, payload=dict(variables), correlation={})
+    outcome = await asyncio.to_thread(lambda: steps.deliver(model.spec, row.state, event, bounds=bounds(), now=row.now))
+    change = Change(f"{kind}.received", actor.id if actor else None, {"name": name})
+    await saving.update(session, model, row, outcome, change)
+    return True
+
+
+async def take_buffered(session: AsyncSession, instance_id: UUID, names: list[str]) -> bool:
+    """An instance that has just begun to wait takes the oldest message kept for it, once. True if there was one."""
+    rows = await session.execute(
+        text("""delete from buffered_message b where b.id in (
+                  select m.id from buffered_message m join instance i on i.id = :id
+                  where m.name = any(:names) and m.expires_at > dams_now()
+                    and (i.variables || jsonb_build_object('case', i.case_no, 'business_key', i.business_key))
+                        @> m.correlation
+                  order by m.created_at for update of m skip locked limit 1)
+                returning b.name, b.variables""").columns(variables=JSONB),
+        {"id": instance_id, "names": names},
+    )
+    found = rows.all()
+    for name, variables in found:
+        await deliver(session, None, instance_id, "message", name, variables)
+    return bool(found)
+
+
+async def _waiting(session: AsyncSession, kind: str, name: str, correlation: Mapping[str, Any]) -> list[UUID]:
+    rows = await session.execute(
+        text("""select id from instance
+                where waiting <> '[]'::jsonb and waiting @> cast(:waits as jsonb) and status = 'running'
+                  and (variables || jsonb_build_object('case', case_no, 'business_key', business_key))
+                      @> cast(:correlation as jsonb)
+                order by id"""),
+        {"waits": _dumps([{"kind": kind, "name": name}]), "correlation": _dumps(dict(correlation))},
+    )
+    return [row.id for row in rows]
+
+
+async def _keep(
+    session: AsyncSession,
+    actor: Actor | None,
+    name: str,
+    correlation: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    ttl: int,
+) -> None:
+    await session.execute(text("delete from buffered_message where expires_at < dams_now()"))
+    await session.execute(
+        text("""insert into buffered_message (id, name, correlation, variables, published_by, expires_at)
+                values (gen_random_uuid(), :name, cast(:correlation as jsonb), cast(:variables as jsonb), :actor,
+                        dams_now() + make_interval(secs => :ttl))"""),
+        {
+            "name": name,
+            "correlation": _dumps(dict(correlation)),
+            "variables": _dumps(dict(variables)),
+            "actor": actor.id if actor else None,
+            "ttl": ttl,
+        },
+    )
+
+
+async def _record(session: AsyncSession, kind: str, actor: Actor | None, name: str, count: int) -> None:
+    await audit.record(session, kind, actor_id=actor.id if actor else None, data={"name": name, "count": count})
+
+
+def _check(name: str, ttl: int) -> None:
+    if not name.strip() or len(name) > 200 or not name.isprintable():
+        raise Invalid({"name": "Give the name that the model uses, up to 200 characters."})
+    if not 0 <= ttl <= MAX_TTL:
+        raise Invalid({"ttl": f"Seconds from 0 to {MAX_TTL}."})
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
