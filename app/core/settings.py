@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
@@ -122,10 +121,15 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = Path(os.environ.get("DAMS_CONFIG", ROOT / "config.toml"))
-        return sources["init_settings"], sources["env_settings"], TomlConfigSettingsSource(settings_cls, path)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
 
 
 @lru_cache(maxsize=1)
@@ -135,8 +139,4 @@ def settings() -> Settings:
     Raises:
         pydantic.ValidationError: a key is unknown or a value has the wrong type.
     """
-    return Settings(**_no_overrides())
-
-
-def _no_overrides() -> dict[str, Any]:
-    return {}
+    return Settings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
@@ -59,14 +59,14 @@ async def dispose() -> None:
 
 
 @asynccontextmanager
-async def transaction() -> AsyncIterator[AsyncSession]:
+async def transaction() -> AsyncGenerator[AsyncSession]:
     """A session whose work commits when the block ends and is rolled back when it raises."""
     async with AsyncSession(engine(), expire_on_commit=False) as session, session.begin():
         yield session
 
 
 @asynccontextmanager
-async def reading() -> AsyncIterator[AsyncSession]:
+async def reading() -> AsyncGenerator[AsyncSession]:
     """A session for reads: nothing is committed."""
     async with AsyncSession(engine(), expire_on_commit=False) as session:
         yield session
