@@ -1,0 +1,57 @@
+"""What is known about the elements of a parsed model: plain data, stored with it, used by pages and the API.
+
+Nothing here runs or checks anything; the XML itself stays in `intake` and `checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One flow node or sequence flow of the uploaded file.
+
+    ``type`` is the BPMN local name, ``line`` is 1-based in the file, ``lane`` the lane's name, ``parent`` the id of
+    the sub-process around it ("" when it stands in the process itself).
+    """
+
+    id: str
+    type: str
+    name: str
+    line: int
+    lane: str
+    parent: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class UserTaskInfo:
+    """Who may do a user or manual task, and by when.
+
+    ``candidate_roles`` are role or group names as written in the model, the lane's name included. ``due`` is an
+    ISO 8601 duration counted from the task's creation, a date or date-time, or "".
+    """
+
+    candidate_roles: tuple[str, ...] = ()
+    candidate_users: tuple[str, ...] = ()
+    assignee: str = ""
+    due: str = ""
+    follow_up: str = ""
+    priority: int | None = None
+    documentation: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> UserTaskInfo:
+        """What `as_dict` gave, as it comes back from JSON, where tuples are lists."""
+        members: dict[str, Any] = dict(row)
+        for name in ("candidate_roles", "candidate_users"):
+            members[name] = tuple(members[name])
+        return cls(**members)
