@@ -90,7 +90,7 @@ async def complete(
     form = model.forms.get(row.element_id)
 
     def step() -> tuple[dict[str, Any], Outcome]:
-        given = forms.submit(form, values) if form else {}
+        given = forms.submit(form, values, row.variables) if form else {}
         return given, steps.complete(model.spec, row.state, task_id, given, bounds=bounds(), now=row.now)
 
     given, outcome = await _run(step)

@@ -21,10 +21,10 @@ from app.core.actor import Actor
 from app.core.errors import ModelRefused, NotFound
 from app.core.ids import uuid7
 from app.engines.spiff import specs
-from app.engines.spiff.elements import Element
+from app.engines.spiff.elements import Element, UserTaskInfo
 from app.engines.spiff.forms import Form
 from app.engines.spiff.records import DeployedModel, ModelRow, Receipt
-from app.engines.spiff.specs import BundleFile, CheckReport, CompiledModel, LoadedSpec, UserTaskInfo
+from app.engines.spiff.specs import BundleFile, CheckReport, CompiledModel, LoadedSpec
 
 CACHED = 200
 
@@ -45,9 +45,7 @@ class StoredModel:
         self.problems: list[dict[str, Any]] = _json(row.problems)
         self.elements: dict[str, Element] = {e["id"]: Element(**e) for e in _json(row.elements)}
         self.forms: dict[str, Form] = {key: Form.from_list(form) for key, form in _json(row.forms).items()}
-        self.tasks: dict[str, UserTaskInfo] = {
-            key: UserTaskInfo.from_dict(info) for key, info in _json(row.tasks).items()
-        }
+        self.tasks: dict[str, UserTaskInfo] = {key: UserTaskInfo(**info) for key, info in _json(row.tasks).items()}
         self._bytes: bytes = row.spec
         self._loading = threading.Lock()
         self._spec: LoadedSpec | None = None

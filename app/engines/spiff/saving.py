@@ -18,7 +18,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Text, TypeEngine, Uuid
 
-from app.engines import notify
+from app.engines import notify, outbox
+from app.engines.spiff import forms
 from app.engines.spiff.models import StoredModel
 from app.engines.spiff.outcome import OpenTask, Outcome
 
@@ -56,6 +57,8 @@ class Change:
     completes: bool = False
     completion_key: str | None = None
     case_no: str | None = None
+    step: str = ""
+    """Names this step of this instance, so that what it throws has the same key at every try."""
 
 
 _NEW_TASKS = """
@@ -125,14 +128,14 @@ async def _execute(session: AsyncSession, parts: list[str], parameters: dict[str
 
 def _task_row(model: StoredModel, task: OpenTask) -> dict[str, Any]:
     info, form = model.tasks.get(task.element_id), model.forms.get(task.element_id)
-    shown = {field.id: task.values[field.id] for field in form.fields if field.id in task.values} if form else {}
+    shown = {name: value for name, value in forms.shown(form, task.values).items() if value is not None} if form else {}
     return {
         "id": task.id,
         "element_id": task.element_id,
         "candidates": candidates(model, task.element_id),
         "assignee": (info.assignee or None) if info else None,
         "due": info.due if info else "",
-        "priority": info.priority if info and info.priority is not None else 50,
+        "priority": (info.priority if info else 0) or 50,
         "form_data": shown or None,
     }
 
@@ -173,6 +176,7 @@ async def insert(
     further: dict[str, Any],
 ) -> None:
     """Write a new instance with its tasks and its first row of the timeline."""
+    change.step = f"{instance_id}:0"
     parameters = _parameters(instance_id, outcome, change, now) | further
     parts = [_INSERT]
     # The new row is not visible to the other parts of its own statement, so its tasks are checked at the end of it.
@@ -186,7 +190,7 @@ async def insert(
 
 async def update(session: AsyncSession, model: StoredModel, row: Row[Any], outcome: Outcome, change: Change) -> None:
     """Write the instance after a step: its row, the tasks that came and went, the timeline, timers and incidents."""
-    change.case_no = row.case_no
+    change.case_no, change.step = row.case_no, f"{row.id}:{row.revision}"
     parameters = _parameters(row.id, outcome, change, row.now)
     parts = [_UPDATE]
     before, after = set(row.open_tasks), {task.id for task in outcome.open_tasks}
@@ -225,6 +229,10 @@ async def _follow(
         await _save_timers(session, instance_id, timers)
     if outcome.incidents or troubled:
         await _save_incidents(session, model, instance_id, outcome, change)
+    for number, event in enumerate(outcome.events_out):
+        key = f"{change.step}:{number}"
+        payload = {"name": event.name, "payload": event.payload}
+        await outbox.enqueue(session, f"bpmn-{event.kind}", key, payload, case=change.case_no, instance_id=instance_id)
     for task in new:
         info = model.tasks.get(task.element_id)
         if info and info.assignee:
