@@ -1,0 +1,185 @@
+"""What every test may ask for. PostgreSQL and Valkey are started once for the whole run and shared by its workers.
+
+A server that does not start fails the run: nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from app.core.actor import Actor
+from app.core.lifetime import die_with_parent
+from app.core.loop import loop_thread
+from app.core.settings import settings
+from app.db import migrate
+from app.db.session import dispose, transaction
+from app.dev import redis
+from app.dev.postgres import Cluster
+from app.dev.state import free_ports
+
+RUN, POSTGRES, REDIS = "DAMS_TEST_RUN", "DAMS_TEST_POSTGRES", "DAMS_TEST_REDIS"
+TEMPLATE = "dams_template"
+PASSWORD = "dams-test"
+SECRET = "a-secret-key-for-tests-only-0123456789"
+
+
+def cluster() -> Cluster:
+    return Cluster(Path(os.environ[RUN]) / "postgresql", int(os.environ[POSTGRES]), PASSWORD)
+
+
+def wait_for(what: str, ready: Callable[[], Awaitable[bool]], process: subprocess.Popen[bytes] | None = None) -> None:
+    """Ask until *ready* says yes; a process that ends first, or a minute, fails the run."""
+    deadline = time.monotonic() + 60
+    while not asyncio.run(_asked(ready)):
+        if process is not None and process.poll() is not None:
+            pytest.exit(f"{what} ended with {process.returncode} before it was ready", 3)
+        if time.monotonic() > deadline:
+            pytest.exit(f"{what} did not come up in a minute", 3)
+
+
+async def _asked(ready: Callable[[], Awaitable[bool]]) -> bool:
+    return await ready()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers in the first process; the workers of a parallel run inherit where they are."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="dams-test-"))
+    postgres_port, redis_port = free_ports(2)
+    os.environ |= {RUN: str(folder), POSTGRES: str(postgres_port), REDIS: str(redis_port)}
+    for name in [name for name in os.environ if name.startswith("DAMS_") and "__" in name]:
+        del os.environ[name]
+    (folder / "redis").mkdir()
+    server = cluster()
+    server.create()
+    with (folder / "log").open("ab") as log:
+        postgres = subprocess.Popen(
+            [*server.command(), "-c", "synchronous_commit=off"], stdout=log, stderr=log, preexec_fn=server.become()
+        )
+        valkey = subprocess.Popen(
+            redis.command(redis_port, folder / "redis"), stdout=log, stderr=log, preexec_fn=die_with_parent
+        )
+    config.add_cleanup(lambda: stop(folder, postgres, valkey))
+    wait_for("PostgreSQL", server.answers, postgres)
+    wait_for("Valkey", lambda: redis.answers(redis_port), valkey)
+    asyncio.run(server.create_database(TEMPLATE))
+    migrate.upgrade(server.url(TEMPLATE))
+
+
+def stop(folder: Path, *processes: subprocess.Popen[bytes]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test reads its own settings; a secret and the demo switch are always there."""
+    monkeypatch.setenv("DAMS_SECURITY__SECRET_KEY", SECRET)
+    monkeypatch.setenv("DAMS_WEB__DEMO", "true")
+    monkeypatch.setenv("DAMS_WEB__SECURE_COOKIES", "false")
+    monkeypatch.setenv("DAMS_REDIS__URL", f"redis://127.0.0.1:{os.environ[REDIS]}/0")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+async def database_url(monkeypatch: pytest.MonkeyPatch, _settings: None) -> AsyncIterator[str]:
+    """A migrated, empty database of the test's own; the settings point to it."""
+    name = f"t_{uuid4().hex}"
+    server = cluster()
+    await server.create_database(name, TEMPLATE)
+    monkeypatch.setenv("DAMS_DATABASE__URL", server.url(name))
+    settings.cache_clear()
+    from app.engines.spiff import models
+
+    models.forget()
+    yield server.url(name)
+    await dispose()
+    await asyncio.to_thread(loop_thread.run, dispose())
+    await server.drop_database(name)
+
+
+async def make_actor(username: str, *roles: str, display_name: str = "") -> Actor:
+    """An account that can act but not sign in."""
+    from sqlalchemy import text
+
+    async with transaction() as session:
+        number = await session.scalar(
+            text("""insert into login (username, password, display_name, email, roles)
+                    values (:name, 'none', :shown, :name || '@clinic.example', :roles) returning id"""),
+            {"name": username, "shown": display_name or username.title(), "roles": list(roles)},
+        )
+    return Actor(number, username, display_name or username.title(), frozenset(roles))
+
+
+@pytest.fixture
+async def staff(database_url: str) -> Actor:
+    return await make_actor("staff", "staff")
+
+
+@pytest.fixture
+async def doctor(database_url: str) -> Actor:
+    return await make_actor("doctor", "doctor")
+
+
+@pytest.fixture
+async def patient(database_url: str) -> Actor:
+    return await make_actor("patient", "patient")
+
+
+@pytest.fixture
+async def modeler(database_url: str) -> Actor:
+    return await make_actor("modeler", "modeler")
+
+
+@pytest.fixture
+async def ops(database_url: str) -> Actor:
+    return await make_actor("ops", "ops")
+
+
+@pytest.fixture
+async def admin(database_url: str) -> Actor:
+    return await make_actor("admin", "admin")
+
+
+@contextlib.contextmanager
+def running(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours for one test, ended with it."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            env=os.environ | environment,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
