@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -159,7 +159,7 @@ def _expression(text: str) -> ast.Expression:
 
 
 @contextmanager
-def _readable(text: str) -> Iterator[None]:
+def _readable(text: str) -> Generator[None]:
     if not text.strip():
         raise ScriptRefused("there is nothing to run", 1, "write it, or take the element out", "script-missing")
     if len(text) > MAX_SOURCE:

@@ -1,0 +1,236 @@
+"""What the engine cannot run exactly as the standard says is refused here, with what to draw instead.
+
+Nothing is accepted and then quietly left out. A construct leaves this module when the engine runs it exactly, with
+a test that shows it.
+"""
+
+from __future__ import annotations
+
+from app.engines.spiff.checks.model import ACTIVITIES, FLOW_NODES, SCOPES, B, Model, kind, scope_of
+from app.engines.spiff.intake import SPIFF, Xml
+
+_ELEMENTS: dict[str, tuple[str, str, str]] = {
+    "complexGateway": ("complex-gateway", "complex gateways are not run", "use inclusive or parallel gateways"),
+    "adHocSubProcess": ("ad-hoc", "ad-hoc sub-processes are not run", "draw the order, or parallel branches"),
+    "callChoreography": ("unsupported-element", "choreographies are not run", "draw a process"),
+    "choreographyTask": ("unsupported-element", "choreographies are not run", "draw a process"),
+    "subChoreography": ("unsupported-element", "choreographies are not run", "draw a process"),
+    "implicitThrowEvent": ("unsupported-element", "implicit throw events are not run", "draw a throw event"),
+    "serviceTask": ("unbound-service", "no program takes this service task",
+                    "make it a script or user task; external topics are not served here yet"),
+    "sendTask": ("unbound-service", "no program takes this send task",
+                 "use a message throw event; external topics are not served here yet"),
+    "businessRuleTask": ("unbound-service", "decision tables are not run here", "write the rule in a script task"),
+}  # fmt: skip
+_GLOBAL = ("globalTask", "globalUserTask", "globalManualTask", "globalScriptTask", "globalBusinessRuleTask")
+_DEFINITIONS: dict[str, tuple[str, str, str]] = {
+    "linkEventDefinition": ("link-event", "link events are not run", "draw the sequence flow itself"),
+    "compensateEventDefinition": ("compensation", "compensation is not run", "draw the undoing steps in the flow"),
+    "conditionalEventDefinition": ("conditional-event", "conditional events are not run",
+                                   "use a gateway, or a signal thrown where the data changes"),
+    "escalationEventDefinition": ("escalation", "escalations are not run", "use a signal, or a gateway"),
+    "eventDefinitionRef": ("event-definition-ref", "event definitions by reference are not run",
+                           "put the definition into the event"),
+}  # fmt: skip
+_PLACES: dict[str, frozenset[str]] = {
+    "startEvent": frozenset({"messageEventDefinition", "signalEventDefinition"}),
+    "endEvent": frozenset(
+        {"messageEventDefinition", "errorEventDefinition", "terminateEventDefinition", "cancelEventDefinition"}
+    ),
+    "intermediateCatchEvent": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition"}),
+    "intermediateThrowEvent": frozenset({"messageEventDefinition", "signalEventDefinition"}),
+    "boundaryEvent": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition",
+                                "errorEventDefinition", "cancelEventDefinition"}),
+}  # fmt: skip
+_INERT = frozenset(
+    {"dataObject", "dataObjectReference", "dataStoreReference", "sequenceFlow", "laneSet", "textAnnotation",
+     "association", "group", "extensionElements", "documentation", "incoming", "outgoing", "ioSpecification",
+     "property", "dataInputAssociation", "dataOutputAssociation", "standardLoopCharacteristics",
+     "multiInstanceLoopCharacteristics", "script", "auditing", "monitoring", "category", "categoryValueRef",
+     "supportedInterfaceRef", "potentialOwner", "humanPerformer", "performer", "resourceRole", "rendering",
+     "completionCondition", "correlationSubscription"}
+)  # fmt: skip
+
+
+def check(model: Model) -> None:
+    for tag in _GLOBAL:
+        for node in model.root.iter(B + tag):
+            model.report("global-task", node, "global tasks are not run", "draw a process with one task, and call it")
+    for scope in model.scopes():
+        for child in scope.iterchildren(f"{B}*"):
+            if kind(child) not in FLOW_NODES | _INERT and kind(child) not in _ELEMENTS:
+                model.report("unsupported-element", child, f"a {kind(child)} is not run", "take it out")
+    for process in model.processes:
+        for node in process.iter(f"{B}*"):
+            _check_element(model, node)
+    for node in model.nodes:
+        if kind(node) in _PLACES:
+            _check_event(model, node)
+        _check_activity(model, node)
+
+
+def _check_element(model: Model, node: Xml) -> None:
+    found = _ELEMENTS.get(kind(node))
+    if found:
+        model.report(found[0], node, found[1], found[2])
+    if kind(node) in ("dataStoreReference",) or _touches_store(model, node):
+        _check_store(model, node)
+    if kind(node) == "ioSpecification" and any(kind(c) in ("dataInput", "dataOutput") for c in node):
+        fix = "take the declaration out: every variable of the instance can be used"
+        model.report("io-specification", node.getparent(), "its declared data would hide all other variables", fix)
+
+
+def _touches_store(model: Model, node: Xml) -> bool:
+    if kind(node) not in ("dataInputAssociation", "dataOutputAssociation"):
+        return False
+    refs = [model.ids.get((ref.text or "").strip()) for ref in node if kind(ref) in ("sourceRef", "targetRef")]
+    return any(ref is not None and kind(ref) == "dataStoreReference" for ref in refs)
+
+
+def _check_store(model: Model, node: Xml) -> None:
+    if model.dialect == "camunda":
+        if kind(node) == "dataStoreReference":
+            model.report("data-store-drawn", node, "is a drawing only: nothing is stored there", "nothing to do")
+        return
+    owner = node if kind(node) == "dataStoreReference" else node.getparent()
+    model.report("data-store", owner, "data stores are not run", "use variables, or data objects")
+
+
+def _check_event(model: Model, node: Xml) -> None:
+    if node.get("triggeredByEvent"):
+        return
+    definitions = model.definitions(node)
+    if len(definitions) > 1:
+        model.report("several-event-definitions", node, "has several event definitions", "use one event for each")
+        return
+    if not definitions:
+        if kind(node) in ("intermediateCatchEvent", "boundaryEvent"):
+            model.report("event-definition-missing", node, "does not say what it waits for", "give it a message, timer "
+                         "or signal")  # fmt: skip
+        return
+    found = kind(definitions[0])
+    if found in _DEFINITIONS:
+        rule, message, fix = _DEFINITIONS[found]
+        model.report(rule, node, message, fix)
+    elif found not in _PLACES[kind(node)]:
+        _refuse_place(model, node, found)
+    else:
+        _check_definition(model, node, definitions[0])
+
+
+def _refuse_place(model: Model, node: Xml, found: str) -> None:
+    name = found.removesuffix("EventDefinition")
+    if kind(node) == "endEvent" and name == "signal":
+        model.report("signal-end", node, "a signal end event throws nothing here",
+                     "use a signal throw event before a plain end event")  # fmt: skip
+    elif kind(node) == "startEvent" and name == "timer":
+        model.report("start-event-type", node, "timers do not start processes here",
+                     "start it by the API or a schedule, with a plain start event")  # fmt: skip
+    else:
+        fix = "use another kind of event"
+        model.report("event-position", node, f"a {name} definition has no meaning in a {kind(node)}", fix)
+
+
+def _check_definition(model: Model, node: Xml, definition: Xml) -> None:
+    found = kind(definition)
+    if found == "errorEventDefinition" and kind(node) == "boundaryEvent" and _is_false(node.get("cancelActivity")):
+        model.report("event-position", node, "an error cannot leave its activity running", "let it interrupt")
+    if found == "cancelEventDefinition":
+        host = model.ids.get(node.get("attachedToRef", "")) if kind(node) == "boundaryEvent" else scope_of(node)
+        if host is None or kind(host) != "transaction":
+            model.report("event-position", node, "cancel events belong to transactions", "use an error event")
+
+
+def _check_activity(model: Model, node: Xml) -> None:
+    type_ = kind(node)
+    if type_ not in ACTIVITIES:
+        return
+    if _is_true(node.get("isForCompensation")):
+        model.report("compensation", node, "compensation is not run", "draw the undoing steps in the flow")
+    if _is_true(node.get("instantiate")):
+        model.report("instantiate", node, "a receive task cannot start instances", "use a message start event")
+    if _is_true(node.get("triggeredByEvent")):
+        model.report("event-sub-process", node, "event sub-processes are not run",
+                     "use a boundary event on a sub-process around the steps")  # fmt: skip
+    for attribute in ("startQuantity", "completionQuantity"):
+        if node.get(attribute, "1").strip() != "1":
+            model.report("token-quantity", node, f"{attribute} is not 1", "draw gateways or a loop")
+    _check_loops(model, node)
+
+
+def _check_loops(model: Model, node: Xml) -> None:
+    loop = node.find(f"{B}standardLoopCharacteristics")
+    if loop is not None:
+        maximum = loop.get("loopMaximum")
+        if maximum is not None and not (maximum.strip().isdigit() and int(maximum) < 10**6):
+            model.report("loop-bound", node, f"loopMaximum is {maximum!r}", "write a whole number of turns")
+        if maximum is None and not (loop.findtext(f"{B}loopCondition") or "").strip():
+            model.report("loop-bound", node, "loops without a condition or maximum", "give it one of them")
+    many = node.find(f"{B}multiInstanceLoopCharacteristics")
+    if many is not None:
+        for attribute in ("behavior", "noneBehaviorEventRef", "oneBehaviorEventRef"):
+            if many.get(attribute, "All") != "All":
+                fix = "leave it at All, and throw the event from the task itself"
+                model.report("multi-instance-behavior", node, f"{attribute} is {many.get(attribute)!r}", fix)
+
+
+def check_errors(model: Model) -> None:
+    """Who catches an error end event: exactly one boundary event around it, or the deployment says who does not."""
+    for event in model.nodes_of("endEvent", "boundaryEvent"):
+        for definition in model.definitions(event):
+            if kind(definition) == "errorEventDefinition":
+                _check_error(model, event, definition)
+
+
+def _check_error(model: Model, event: Xml, definition: Xml) -> None:
+    error = model.ids.get(definition.get("errorRef", ""))
+    if kind(event) == "endEvent" and (error is None or not error.get("errorCode")):
+        if definition.get("errorRef") is None or error is not None:
+            model.report("error-code", event, "throws an error without a code", "choose an error that has a code")
+        return
+    if error is not None and not error.get("errorCode"):
+        model.report("error-code", event, "catches an error without a code", "give the error a code, or choose none")
+    if kind(event) != "endEvent" or error is None:
+        return
+    around = _hosts_around(event)
+    if not any(_catches(model, boundary, error.get("errorCode")) for boundary in _boundaries(model, around)):
+        called = "by the caller, or " if kind(scope_of(event)) == "process" else ""
+        message = f"nothing around it catches {error.get('errorCode')}: unless caught {called}it becomes an incident"
+        model.report("error-uncaught", event, message, "attach an error boundary event to the sub-process around it")
+
+
+def _hosts_around(node: Xml) -> set[str]:
+    hosts: set[str] = set()
+    at = node.getparent()
+    while at is not None:
+        if kind(at) in SCOPES:
+            hosts.add(at.get("id", ""))
+        at = at.getparent()
+    return hosts
+
+
+def _boundaries(model: Model, hosts: set[str]) -> list[Xml]:
+    return [event for event in model.nodes_of("boundaryEvent") if event.get("attachedToRef") in hosts]
+
+
+def _catches(model: Model, boundary: Xml, code: str) -> bool:
+    for definition in model.definitions(boundary):
+        if kind(definition) == "errorEventDefinition":
+            error = model.ids.get(definition.get("errorRef", ""))
+            if error is None or error.get("errorCode") == code:
+                return True
+    return False
+
+
+def _is_true(value: str | None) -> bool:
+    return value in ("true", "1")
+
+
+def _is_false(value: str | None) -> bool:
+    return value in ("false", "0")
+
+
+SPIFF_REFUSED = {
+    f"{{{SPIFF}}}serviceTaskOperator": "service task operators",
+    f"{{{SPIFF}}}calledDecisionId": "decision tables",
+}

@@ -1,0 +1,154 @@
+"""Can every token find its way: conditions at gateways, splits, reachability, loops that never wait."""
+
+from __future__ import annotations
+
+from app.engines.spiff.checks.model import ACTIVITIES, EVENTS, GATEWAYS, B, Model, kind
+from app.engines.spiff.intake import Xml
+
+_CHOOSING = ("exclusiveGateway", "inclusiveGateway")
+_WAITING = frozenset({"userTask", "manualTask", "receiveTask", "intermediateCatchEvent", "eventBasedGateway",
+                      "callActivity", "subProcess", "transaction"})  # fmt: skip
+_CATCHABLE = {"messageEventDefinition", "timerEventDefinition", "signalEventDefinition"}
+
+
+def check(model: Model) -> None:
+    for node in model.nodes:
+        _check_out(model, node)
+    boundary = _boundary(model)
+    for scope in model.scopes():
+        if kind(scope) != "adHocSubProcess":
+            _check_reach(model, scope, boundary)
+            _check_loops(model, scope)
+
+
+def condition(flow: Xml) -> Xml | None:
+    return flow.find(f"{B}conditionExpression")
+
+
+def _check_out(model: Model, node: Xml) -> None:
+    out = model.outgoing.get(node.get("id", ""), [])
+    type_ = kind(node)
+    if type_ in _CHOOSING:
+        _check_choice(model, node, out)
+        return
+    conditional = [flow for flow in out if condition(flow) is not None]
+    if type_ in GATEWAYS:
+        for flow in conditional:
+            model.report("condition-ignored", flow, f"its condition means nothing behind a {type_}",
+                         "take the condition out, or use an exclusive or inclusive gateway")  # fmt: skip
+        if type_ == "eventBasedGateway":
+            _check_event_gateway(model, node, out)
+        return
+    if conditional or node.get("default") is not None:
+        where = conditional[0] if conditional else node
+        model.report("activity-condition", where, "a conditional flow leaves an activity or event",
+                     "draw an exclusive gateway behind it and put the condition there")  # fmt: skip
+    elif len(out) > 1 and type_ in ACTIVITIES | EVENTS:
+        model.report("implicit-split", node, f"{len(out)} flows leave it without a gateway",
+                     "draw a parallel gateway behind it")  # fmt: skip
+
+
+def _check_choice(model: Model, node: Xml, out: list[Xml]) -> None:
+    default = node.get("default")
+    for flow in out:
+        empty = condition(flow) is None or not (condition(flow).text or "").strip()  # pyright: ignore[reportOptionalMemberAccess]
+        if empty and len(out) > 1 and flow.get("id") != default:
+            label = node.get("name") or node.get("id")
+            model.report("condition-missing", flow, f"leaves {label} without a condition and is not its default",
+                         "write a condition, or mark the flow as default")  # fmt: skip
+    if default is not None and len(out) > 1:
+        for flow in out:
+            if flow.get("id") == default and condition(flow) is not None:
+                model.report("default-flow", flow, "is the default flow and has a condition, which is never asked",
+                             "take the condition or the default mark out")  # fmt: skip
+
+
+def _check_event_gateway(model: Model, node: Xml, out: list[Xml]) -> None:
+    if node.get("instantiate") in ("true", "1"):
+        model.report("instantiate", node, "cannot start instances", "use a message start event")
+    if node.get("eventGatewayType") == "Parallel":
+        model.report("event-gateway", node, "waits for one event, not for all", "use a parallel gateway before events")
+    if len(out) < 2:
+        model.report("event-gateway", node, "needs two or more events to choose from", "use one catch event instead")
+    for flow in out:
+        target = model.ids.get(flow.get("targetRef", ""))
+        if target is None:
+            continue
+        types = {kind(definition) for definition in model.definitions(target)}
+        fits = kind(target) == "receiveTask" or (kind(target) == "intermediateCatchEvent" and types <= _CATCHABLE)
+        if not fits or len(model.incoming.get(target.get("id", ""), [])) > 1:
+            fix = "lead it to a message, timer or signal catch event of its own"
+            model.report("event-gateway", flow, "does not lead to an event that only this gateway waits for", fix)
+
+
+def _starts(model: Model, scope: Xml) -> list[Xml]:
+    return [
+        node
+        for node in model.children(scope)
+        if kind(node) == "startEvent"
+        or node.get("triggeredByEvent") in ("true", "1")
+        or node.get("isForCompensation") in ("true", "1")
+    ]
+
+
+def _next(model: Model, node: Xml, boundary: dict[str, list[Xml]]) -> list[Xml]:
+    own = node.get("id", "")
+    targets = [model.ids.get(flow.get("targetRef", "")) for flow in model.outgoing.get(own, [])]
+    return [target for target in targets if target is not None] + boundary.get(own, [])
+
+
+def _boundary(model: Model) -> dict[str, list[Xml]]:
+    found: dict[str, list[Xml]] = {}
+    for event in model.nodes_of("boundaryEvent"):
+        found.setdefault(event.get("attachedToRef", ""), []).append(event)
+    return found
+
+
+def _check_reach(model: Model, scope: Xml, boundary: dict[str, list[Xml]]) -> None:
+    todo = _starts(model, scope)
+    if not todo:
+        return
+    reached = {node.get("id") for node in todo}
+    while todo:
+        for node in _next(model, todo.pop(), boundary):
+            if node.get("id") not in reached:
+                reached.add(node.get("id"))
+                todo.append(node)
+    for node in model.children(scope):
+        if node.get("id") not in reached:
+            model.report("unreachable", node, "cannot be reached from a start event", "draw a flow to it, or delete it")
+
+
+def _check_loops(model: Model, scope: Xml) -> None:
+    """Warns of circles in which nothing waits for a person, an event or a time: they can spin until a bound ends."""
+    busy = {node.get("id", "") for node in model.children(scope) if kind(node) not in _WAITING}
+    links = {
+        own: [flow.get("targetRef") for flow in model.outgoing.get(own, []) if flow.get("targetRef") in busy]
+        for own in busy
+    }
+    left = dict.fromkeys(links, 0)
+    for targets in links.values():
+        for target in targets:
+            left[target] += 1
+    free = [own for own, count in left.items() if count == 0]
+    while free:
+        own = free.pop()
+        for target in links.pop(own):
+            left[target] -= 1
+            if left[target] == 0:
+                free.append(target)
+    circle = _pruned(links)
+    if circle:
+        node = min((model.ids[own] for own in circle), key=lambda found: found.sourceline or 0)
+        model.report("loop-without-wait", node, f"a loop in which nothing waits: {', '.join(sorted(circle)[:6])}",
+                     "let a task, event or timer in the loop wait, or make sure that it ends")  # fmt: skip
+
+
+def _pruned(links: dict[str, list[str]]) -> list[str]:
+    """What is left of a graph when nodes that lead out of its circles are taken away too."""
+    while True:
+        ends = [own for own, targets in links.items() if not any(target in links for target in targets)]
+        if not ends:
+            return list(links)
+        for own in ends:
+            del links[own]

@@ -1,0 +1,66 @@
+"""The tree as the engine gets it: loops in Python, without the drawing and without what is only drawn.
+
+Only files without errors get here. Ids stay those of the file; ids that mean something to SpiffWorkflow itself are
+the parser's business.
+"""
+
+from __future__ import annotations
+
+from app.engines.spiff.checks.model import B, C, Model, Text
+from app.engines.spiff.expressions import compile_expression, translate
+from app.engines.spiff.intake import Xml
+from app.engines.spiff.subset import ScriptRefused
+
+_DI = "http://www.omg.org/spec/BPMN/20100524/DI"
+_DRAWN = ("dataStore", "dataStoreReference", "dataObject", "dataObjectReference", "dataInputAssociation",
+          "dataOutputAssociation")  # fmt: skip
+
+
+def check_loops(model: Model) -> None:
+    """Multi-instance activities: what they go over is found and put into Python."""
+    for node in model.nodes:
+        for many in node.iterchildren(f"{B}multiInstanceLoopCharacteristics"):
+            _check_many(model, node, many)
+
+
+def normalise(model: Model) -> None:
+    """Changes the tree in place."""
+    for child in list(model.root):
+        if str(child.tag).startswith(f"{{{_DI}}}"):
+            model.root.remove(child)
+    if model.dialect == "camunda":
+        _drop_drawn_data(model)
+
+
+def _check_many(model: Model, node: Xml, many: Xml) -> None:
+    reference = many.find(f"{B}loopDataInputRef")
+    if many.get(f"{C}collection") is not None:
+        source = _collection(model, node, many.get(f"{C}collection"))
+        many.set(f"{C}collection", source)
+    elif reference is not None:
+        reference.text = _collection(model, node, reference.text or "")
+    collected = many.get(f"{C}collection") is not None or reference is not None
+    cardinality = many.find(f"{B}loopCardinality")
+    if (cardinality is not None) == collected:
+        model.report("multi-instance", node, "does not say how often it runs, or says it twice",
+                     "give it a cardinality or a collection")  # fmt: skip
+    if cardinality is not None and (cardinality.text or "").strip().startswith("-"):
+        model.report("multi-instance", node, "its cardinality is negative", "write how often it runs")
+
+
+def _collection(model: Model, node: Xml, text: str) -> str:
+    try:
+        compiled = compile_expression(translate(text, model.dialect))
+    except ScriptRefused as refused:
+        rule = refused.rule if refused.rule in ("script-name", "expression-dialect") else "expression-syntax"
+        model.report(rule, node, f"its collection cannot be read: {refused.message}", refused.fix)
+        return text
+    model.texts.append(Text(node, "loop", compiled))
+    return compiled.source
+
+
+def _drop_drawn_data(model: Model) -> None:
+    """In Camunda 7 data objects and stores are drawings without an effect; SpiffWorkflow would demand their values."""
+    for tag in _DRAWN:
+        for node in list(model.root.iter(B + tag)):
+            node.getparent().remove(node)

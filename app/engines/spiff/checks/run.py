@@ -1,0 +1,149 @@
+"""All checks over one deployment, in order, with one list of problems at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from app.core.errors import Problem
+from app.engines.spiff import intake
+from app.engines.spiff.checks import bundle, constructs, fields, flows, normal, structure, texts, vendor
+from app.engines.spiff.checks.model import FLOW_NODES, B, Model, kind
+from app.engines.spiff.checks.rules import RULES
+from app.engines.spiff.elements import Element, UserTaskInfo
+from app.engines.spiff.forms import Form
+from app.engines.spiff.intake import Xml
+
+
+class File(Protocol):
+    """One uploaded file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def content(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedProcess:
+    """One executable process of a file. Ids are those of the uploaded file."""
+
+    id: str
+    name: str
+    elements: Mapping[str, Element]
+    forms: Mapping[str, Form]
+    tasks: Mapping[str, UserTaskInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """One file that can be run; ``tree`` is its root element with every text in Python, for the engine's parser."""
+
+    name: str
+    content: bytes
+    engine: Literal["spiff", "zeebe"]
+    tree: Xml
+    processes: tuple[CheckedProcess, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """``files`` is empty unless the whole deployment can run; ``problems`` are sorted by file and line."""
+
+    files: tuple[CheckedFile, ...] = ()
+    problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        return not any(problem.severity == "error" for problem in self.problems)
+
+
+def run(files: Sequence[File]) -> Checked:
+    """Checks a deployment. Never raises for bad input; what is wrong is a problem of the list."""
+    problems: list[Problem] = []
+    models: list[tuple[Model, File]] = []
+    for file in files:
+        model = _read(file, problems)
+        if model is not None:
+            models.append((model, file))
+    checked = [(model, file, *_check_file(model)) for model, file in models]
+    set_by_forms = set[str]().union(*(fields.set_names(forms) for _, _, forms, _ in checked))
+    bundle.check([model for model, *_ in checked], set_by_forms)
+    for model, *_ in checked:
+        problems.extend(model.problems)
+    problems.sort(key=lambda problem: (problem.file, problem.line, problem.element_id, problem.rule))
+    if any(problem.severity == "error" for problem in problems):
+        return Checked((), tuple(problems))
+    return Checked(tuple(_finished(*each) for each in checked), tuple(problems))
+
+
+def _read(file: File, problems: list[Problem]) -> Model | None:
+    """The file as a model, or None when it is no BPMN file that can be looked at further."""
+
+    def report(rule: str, line: int, message: str, fix: str) -> None:
+        problems.append(Problem(file.name, line, "", "", "", rule, RULES[rule], message, fix))
+
+    try:
+        root = intake.read(file.content)
+    except intake.XmlRefused as refused:
+        report(refused.rule, refused.line, refused.message, refused.fix)
+        return None
+    if root.tag != f"{B}definitions":
+        report("not-xml", root.sourceline or 0, "this is XML, but no BPMN 2.0 file", "save it from a BPMN modeler")
+        return None
+    model = Model(file.name, root, intake.dialect_of(root))
+    duplicates = "is not a valid value of the atomic type 'xs:ID'"
+    for fault in intake.schema_faults(root):
+        if duplicates not in fault.message:  # said better by `structure`
+            report("schema", fault.line, f"departs from BPMN 2.0: {fault.message}", "save it from a BPMN modeler")
+    if intake.engine_of(root) == "zeebe":
+        report("zeebe-not-served", root.sourceline or 0, "this file is drawn for Zeebe, which is not served here yet",
+               "set its platform to Camunda 7, and use user and script tasks")  # fmt: skip
+        return None
+    return model
+
+
+def _check_file(model: Model) -> tuple[dict[str, Form], dict[str, UserTaskInfo]]:
+    structure.check(model)
+    constructs.check(model)
+    constructs.check_errors(model)
+    flows.check(model)
+    forms = fields.check(model)
+    tasks = vendor.check(model)
+    texts.check(model)
+    normal.check_loops(model)
+    return forms, tasks
+
+
+def _finished(model: Model, file: File, forms: dict[str, Form], tasks: dict[str, UserTaskInfo]) -> CheckedFile:
+    processes = tuple(_process(model, process, forms, tasks) for process in model.processes)
+    normal.normalise(model)
+    return CheckedFile(file.name, file.content, "spiff", model.root, processes)
+
+
+def _process(model: Model, process: Xml, forms: dict[str, Form], tasks: dict[str, UserTaskInfo]) -> CheckedProcess:
+    elements: dict[str, Element] = {}
+    for node in process.iter(f"{B}*"):
+        if kind(node) in FLOW_NODES or kind(node) == "sequenceFlow":
+            elements[node.get("id", "")] = _element(model, node)
+    name = " ".join(process.get("name", "").split()) or process.get("id", "")
+    return CheckedProcess(
+        id=process.get("id", ""),
+        name=name,
+        elements=elements,
+        forms={own: form for own, form in forms.items() if own in elements},
+        tasks={own: info for own, info in tasks.items() if own in elements},
+    )
+
+
+def _element(model: Model, node: Xml) -> Element:
+    parent = node.getparent()
+    return Element(
+        id=node.get("id", ""),
+        type=kind(node),
+        name=" ".join(node.get("name", "").split()),
+        line=node.sourceline or 0,
+        lane=vendor.lane_of(model, node),
+        parent="" if kind(parent) == "process" else parent.get("id", ""),
+    )

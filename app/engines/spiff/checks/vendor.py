@@ -1,0 +1,177 @@
+"""Camunda's and Spiff's own attributes and elements: honoured, noted as harmless, or refused. Nothing is skipped."""
+
+from __future__ import annotations
+
+from app.engines.spiff.checks import timers
+from app.engines.spiff.checks.constructs import SPIFF_REFUSED
+from app.engines.spiff.checks.model import B, C, Model, kind, scope_of
+from app.engines.spiff.elements import UserTaskInfo
+from app.engines.spiff.intake import CAMUNDA, SPIFF, Xml
+
+_HONOURED: dict[str, frozenset[str]] = {
+    "assignee": frozenset({"userTask", "manualTask"}),
+    "candidateUsers": frozenset({"userTask", "manualTask"}),
+    "candidateGroups": frozenset({"userTask", "manualTask"}),
+    "dueDate": frozenset({"userTask", "manualTask"}),
+    "followUpDate": frozenset({"userTask", "manualTask"}),
+    "priority": frozenset({"userTask", "manualTask"}),
+    "resultVariable": frozenset({"scriptTask"}),
+    "resource": frozenset({"scriptTask"}),
+    "collection": frozenset({"multiInstanceLoopCharacteristics"}),
+    "elementVariable": frozenset({"multiInstanceLoopCharacteristics"}),
+    "calledElementBinding": frozenset({"callActivity"}),
+}
+_HARMLESS = frozenset(
+    """asyncBefore asyncAfter async exclusive jobPriority taskPriority historyTimeToLive versionTag
+    isStartableInTasklist candidateStarterGroups candidateStarterUsers modelerTemplate modelerTemplateVersion
+    modelerTemplateIcon diagramRelationId errorMessage formHandlerClass""".split()  # noqa: SIM905
+)
+_CODE = frozenset({"class", "delegateExpression", "expression", "variableMappingClass",
+                   "variableMappingDelegateExpression", "type", "topic", "decisionRef", "caseRef"})  # fmt: skip
+_CHILDREN = frozenset({"formData", "properties", "inputOutput", "failedJobRetryTimeCycle"})
+_FORM = frozenset({"formKey", "formRef", "formRefBinding", "formRefVersion"})
+_LISTENERS = frozenset({"executionListener", "taskListener"})
+_UNBOUND = frozenset({"serviceTask", "sendTask", "businessRuleTask"})
+_SPIFF_KNOWN = frozenset({"preScript", "postScript", "properties", "property", "instructionsForEndUser", "unitTests",
+                          "unitTest", "guestConfirmation", "taskMetadataValues"})  # fmt: skip
+
+
+def check(model: Model) -> dict[str, UserTaskInfo]:
+    """Checks every extension of the executable processes; gives who may do which task."""
+    for process in model.processes:
+        for node in process.iter(f"{B}*"):
+            if kind(node) != "extensionElements":
+                _check_attributes(model, node)
+            else:
+                _check_children(model, node)
+    return {node.get("id", ""): _info(model, node) for node in model.nodes_of("userTask", "manualTask")}
+
+
+def _owner(node: Xml) -> Xml:
+    """The element people see for something inside it."""
+    while kind(node) in ("extensionElements", "multiInstanceLoopCharacteristics") or kind(node).endswith("Definition"):
+        node = node.getparent()
+    return node
+
+
+def _check_attributes(model: Model, node: Xml) -> None:
+    type_ = kind(node)
+    for attribute in node.attrib:
+        if not attribute.startswith(C) or type_ in _UNBOUND:
+            continue
+        name = attribute[len(C) :]
+        if name in _HARMLESS or type_ in _HONOURED.get(name, ()):
+            continue
+        if name == "initiator" and type_ == "startEvent":
+            fix = "the instance knows who started it; pass a variable with the start if a script needs it"
+            model.report("initiator", node, "the variable of the initiator is not set", fix)
+        elif name in _FORM:
+            if type_ != "startEvent":
+                model.report("form-key", _owner(node), f"a form by {name} is not shown", "list its fields as form data")
+        elif name in _CODE:
+            model.report("camunda-code", _owner(node), f"camunda:{name} cannot run here", "use a script or user task")
+        else:
+            model.report("camunda-extension", _owner(node), f"camunda:{name} is not honoured on a {type_}",
+                         "take it out, or draw what it does")  # fmt: skip
+    if type_ == "callActivity":
+        _check_call(model, node)
+
+
+def _check_children(model: Model, extensions: Xml) -> None:
+    owner = _owner(extensions)
+    if kind(owner) in _UNBOUND:
+        return
+    for child in extensions:
+        tag = child.tag if isinstance(child.tag, str) else ""
+        if tag.startswith(C):
+            _check_child(model, owner, child, tag[len(C) :])
+        elif tag in SPIFF_REFUSED:
+            model.report("unbound-service", owner, f"{SPIFF_REFUSED[tag]} are not run here", "use a script task")
+        elif tag.startswith(f"{{{SPIFF}}}") and tag.rpartition("}")[2] not in _SPIFF_KNOWN:
+            name = tag.rpartition("}")[2]
+            model.report("camunda-extension", owner, f"spiffworkflow:{name} is not honoured", "take it out")
+
+
+def _check_child(model: Model, owner: Xml, child: Xml, name: str) -> None:
+    if name in _LISTENERS:
+        model.report("camunda-listener", owner, f"a {name} cannot run here", "draw a script task before or behind it",
+                     child.sourceline)  # fmt: skip
+    elif name in ("in", "out"):
+        if kind(owner) != "callActivity" or (child.get("variables") != "all" and not child.get("businessKey")):
+            model.report("call-mapping", owner, "variables are mapped one by one, which is not done here",
+                         'pass all with variables="all", and rename them in a script', child.sourceline)  # fmt: skip
+    elif name == "inputOutput":
+        if kind(owner) != "scriptTask" and any((p.text or "").strip() or len(p) for p in child):
+            model.report("input-output", owner, f"input and output parameters are not honoured on a {kind(owner)}",
+                         "set the variables in a script task beside it", child.sourceline)  # fmt: skip
+    elif name == "formData":
+        if kind(owner) not in ("userTask", "startEvent"):
+            model.report("form-key", owner, f"a {kind(owner)} shows no form", "make it a user task", child.sourceline)
+    elif name not in _CHILDREN:
+        model.report("camunda-extension", owner, f"camunda:{name} is not honoured",
+                     "take it out, or draw what it does", child.sourceline)  # fmt: skip
+
+
+def _check_call(model: Model, node: Xml) -> None:
+    if node.get(f"{C}calledElementBinding", "latest") not in ("latest", "deployment"):
+        model.report("camunda-extension", node, "a call is bound to the version deployed with it",
+                     "take the binding out")  # fmt: skip
+    mapped = node.find(f"{B}extensionElements/{C}in") is not None
+    if CAMUNDA in node.nsmap.values() and not mapped:
+        model.report("call-data", node, "the called process sees and changes all variables", "nothing to do")
+
+
+def _info(model: Model, node: Xml) -> UserTaskInfo:
+    roles = _names(model, node, "candidateGroups")
+    users = _names(model, node, "candidateUsers")
+    assignee = ", ".join(_names(model, node, "assignee"))
+    lane = lane_of(model, node)
+    if lane and not roles and not users and not assignee:
+        roles = (lane,)
+    return UserTaskInfo(
+        candidate_roles=roles,
+        candidate_users=users,
+        assignee=assignee,
+        due=_date(model, node, "dueDate"),
+        follow_up=_date(model, node, "followUpDate"),
+        priority=_priority(model, node),
+        documentation=(node.findtext(f"{B}documentation") or "").strip(),
+    )
+
+
+def _names(model: Model, node: Xml, attribute: str) -> tuple[str, ...]:
+    text = node.get(C + attribute, "")
+    if "${" in text or "#{" in text:
+        model.report("camunda-assignment", node, f"camunda:{attribute} is an expression, which is not evaluated",
+                     "name users or groups, or draw a lane")  # fmt: skip
+        return ()
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _date(model: Model, node: Xml, attribute: str) -> str:
+    text = node.get(C + attribute, "").strip()
+    if text and not timers.is_due(text):
+        model.report("due-date", node, f"camunda:{attribute} {text[:60]!r} is no time",
+                     "write a duration like P2D, counted from the task's start, or a date")  # fmt: skip
+        return ""
+    return text
+
+
+def _priority(model: Model, node: Xml) -> int | None:
+    text = node.get(f"{C}priority", "").strip()
+    if not text:
+        return None
+    if not text.isdigit() or not text.isascii() or int(text) > 1000:
+        model.report("priority", node, f"camunda:priority is {text[:20]!r}", "write a whole number from 0 to 1000")
+        return None
+    return int(text)
+
+
+def lane_of(model: Model, node: Xml) -> str:
+    """The name of the innermost lane a node stands in; a sub-process's nodes take their sub-process's lane."""
+    at = node
+    while kind(at) != "process":
+        if at.get("id") in model.lanes:
+            return model.lanes[at.get("id")]
+        at = scope_of(at)
+    return ""
