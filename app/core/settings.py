@@ -69,6 +69,7 @@ class Web(Section):
     url_prefix: str = ""
     demo: bool = False
     debug: bool = False
+    test_clock: bool = False
     view_timeout_seconds: float = 30.0
     max_body_bytes: int = 4 * 1024 * 1024
     secure_cookies: bool = True

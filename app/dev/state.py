@@ -49,16 +49,24 @@ class State:
     def secret(self, name: str) -> str:
         return self._read("secrets")[name]
 
-    def demo_password(self) -> tuple[str, bool]:
-        """The demo users' password and whether it is new: from the environment, else kept, else made now."""
+    def demo_password(self) -> str:
+        """The demo users' password: from the environment, else kept, else made now."""
         if given := os.environ.get("DAMS_DEMO_PASSWORD"):
-            return given, False
+            return given
         kept = self._read("secrets")
-        if "demo" in kept:
-            return kept["demo"], False
-        kept["demo"] = secrets.token_urlsafe(9)
-        self._write("secrets", kept)
-        return kept["demo"], True
+        if "demo" not in kept:
+            kept["demo"] = secrets.token_urlsafe(9)
+            self._write("secrets", kept)
+        return kept["demo"]
+
+    def show_demo_password(self) -> str | None:
+        """The password if nobody was shown it yet: it is printed once."""
+        kept = self._read("secrets")
+        if os.environ.get("DAMS_DEMO_PASSWORD") or kept.get("demo_shown"):
+            return None
+        password = self.demo_password()
+        self._write("secrets", self._read("secrets") | {"demo_shown": "yes"})
+        return password
 
     def data(self, name: str) -> Path:
         """The data folder of one server, readable by its owner only."""

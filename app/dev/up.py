@@ -1,0 +1,119 @@
+"""`dams up`: the live table, the address to open, the demo users; and what a signal does."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from app.dev.services import Wanted, services
+from app.dev.state import State, taken
+from app.dev.supervisor import Supervisor
+
+USERS = ("admin", "staff", "doctor", "patient", "modeler", "ops")
+COLOURS = {"up": "green", "restarting": "red", "stopping": "yellow", "stopped": "dim", "waiting": "dim"}
+
+
+class AlreadyRunning(RuntimeError):
+    """Another `dams up` runs on this state"""
+
+
+class PortTaken(RuntimeError):
+    """Something else listens on a port that DAMS needs"""
+
+
+def table(rows: list[dict[str, Any]]) -> Table:
+    """service · state · seconds · address, as `up` and `status` show it."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("service", "state", "seconds", "address", ""):
+        shown.add_column(heading, justify="right" if heading == "seconds" else "left", overflow="fold")
+    for row in rows:
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
+        colour = COLOURS.get(row["state"], "cyan")
+        shown.add_row(row["service"], f"[{colour}]{row['state']}[/]", seconds, row["address"], row["note"])
+    return shown
+
+
+def check_ports(state: State, wanted: Wanted, names: list[str]) -> None:
+    """Raise :class:`PortTaken`, naming port and service, before anything is started."""
+    ports = state.ports
+    used = {"web": wanted.port} | {
+        name: ports[name] for name in ("postgresql", "redis", "temporal", "smtp", "zeebe") if name in names
+    }
+    for name, port in used.items():
+        if taken(port):
+            cure = "choose another with --port" if name == "web" else "stop what uses it"
+            raise PortTaken(f"port {port}, which {name} needs, is taken; {cure}")
+
+
+async def up(state: State, wanted: Wanted, console: Console) -> None:
+    """Run until SIGINT or SIGTERM. Raises :class:`AlreadyRunning` or :class:`PortTaken` before it starts anything."""
+    state.prepare()
+    if not state.lock():
+        raise AlreadyRunning(f"DAMS is already running on {state.folder} (process {state.holder()})")
+    listed = services(state, wanted)
+    check_ports(state, wanted, [service.name for service in listed])
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    view = _View(state, wanted, console)
+    supervisor = Supervisor(listed, state, lambda: view.show(supervisor.rows()))
+    with view:
+        await supervisor.run(stop)
+    console.print("stopped")
+
+
+class _View:
+    """A table that is redrawn on a terminal, and lines of what changed where there is none."""
+
+    def __init__(self, state: State, wanted: Wanted, console: Console) -> None:
+        self._state, self._wanted, self._console = state, wanted, console
+        self._live = Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else None
+        self._told: dict[str, str] = {}
+        self._greeted: set[str] = set()
+        self._began = time.monotonic()
+
+    def __enter__(self) -> None:
+        if self._live:
+            self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, rows: list[dict[str, Any]]) -> None:
+        if self._live:
+            self._live.update(table(rows), refresh=True)
+        else:
+            self._lines(rows)
+        states = {row["service"]: row["state"] for row in rows}
+        if states.get("web") == "up" and "web" not in self._greeted:
+            self._greeted.add("web")
+            self._greet()
+        if all(state == "up" for state in states.values()) and "all" not in self._greeted:
+            self._greeted.add("all")
+            self._console.print(f"everything is up after {time.monotonic() - self._began:.1f} s; Ctrl-C stops it")
+
+    def _lines(self, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            seconds = f" after {row['seconds']} s" if row["state"] == "up" else ""
+            line = f"{row['service']:<11}{row['state']}{seconds}  {row['note'] or row['address']}"
+            if self._told.get(row["service"]) != line:
+                self._told[row["service"]] = line
+                self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+                sys.stdout.flush()
+
+    def _greet(self) -> None:
+        self._console.print(f"\n  open  [bold]http://127.0.0.1:{self._wanted.port}/[/]")
+        if self._wanted.demo:
+            self._console.print(f"  users {', '.join(USERS)}")
+            password = self._state.show_demo_password()
+            told = f"[bold]{password}[/] (shown this once)" if password else "as shown at the first start"
+            self._console.print(f"  password of each: {told}\n", highlight=False)
