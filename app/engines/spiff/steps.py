@@ -1,0 +1,231 @@
+"""Steps of an instance, in process: start it, complete a task, let it go on, hand it an event.
+
+Every function takes the saved state and gives an `Outcome` with the next one. Nothing is shared between calls but the
+loaded specification, so any thread may run any instance; keeping two steps of one instance apart is the store's part.
+"""
+# SpiffWorkflow's extension points begin with an underscore.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from app.core.errors import Conflict, Invalid, NotFound
+from app.core.settings import settings
+from app.engines.spiff import codec, events, reading, values
+from app.engines.spiff.blueprints import LoadedSpec
+from app.engines.spiff.library import Event, TaskState
+from app.engines.spiff.nodes import CannotGoOn
+from app.engines.spiff.outcome import Bounds, NamedEvent, Outcome
+from app.engines.spiff.pruning import overgrown, prune
+from app.engines.spiff.sandbox import BpmnErrorRaised, sandbox
+from app.engines.spiff.scopes import Failure, Instance
+from app.engines.spiff.scripting import ScriptEngine, check_total, failure_of
+from app.engines.spiff.tokens import Token
+from app.engines.spiff.values import BadVariable
+
+
+def start(spec: LoadedSpec, variables: Mapping[str, Any], *, bounds: Bounds, now: datetime) -> Outcome:
+    """Make an instance and run it to its first wait.
+
+    Raises:
+        Invalid: a variable that cannot be kept, by name.
+    """
+    _check_given(variables, bounds)
+    instance = _new(spec, bounds, now)
+    instance.plant()
+    instance.task_tree.data = dict(variables)
+    instance.task_tree.run()
+    _begin_by_hand(instance)
+    return _run(instance)
+
+
+def complete(
+    spec: LoadedSpec, state: bytes, task_id: UUID, given: Mapping[str, Any], *, bounds: Bounds, now: datetime
+) -> Outcome:
+    """Complete an open user or manual task with the values *given* and run on to the next wait.
+
+    Raises:
+        Conflict: the task is not open in this state.
+        Invalid: a value that cannot be kept, by name.
+    """
+    _check_given(given, bounds)
+    instance = _load(spec, state, bounds, now)
+    token = instance.get_task_from_id(task_id)
+    if token is None or token._state != TaskState.READY or not token.task_spec.manual:
+        raise Conflict("This task is not open any more.")
+    data = _merged(token.data, given, bounds)
+    instance.failures.pop(token.id, None)
+    instance.idle_steps = 0
+    token.data = data
+    _step(instance, token)
+    return _run(instance)
+
+
+def proceed(spec: LoadedSpec, state: bytes, *, bounds: Bounds, now: datetime) -> Outcome:
+    """Fire the timers that are due at *now*, in due order, and run on, also from where a bound stopped."""
+    instance = _load(spec, state, bounds, now)
+    for token in instance.event_manager.due_tokens():
+        if token.unfinished():
+            instance.guarded_update(token)
+    return _run(instance)
+
+
+def retry(
+    spec: LoadedSpec,
+    state: bytes,
+    task_id: UUID | None,
+    variables: Mapping[str, Any],
+    *,
+    bounds: Bounds,
+    now: datetime,
+) -> Outcome:
+    """Run an element that failed again, with *variables* corrected; None for all that failed.
+
+    Raises:
+        NotFound: nothing failed there.
+        Invalid: a value that cannot be kept, by name.
+    """
+    _check_given(variables, bounds)
+    instance = _load(spec, state, bounds, now)
+    failed = [task_id] if task_id is not None else list(instance.failures)
+    for one in failed:
+        token = instance.get_task_from_id(one)
+        if token is None or instance.failures.pop(one, None) is None:
+            raise NotFound("There is no incident at this element any more.")
+        instance.idle_steps = 0
+        _correct(token, variables, bounds)
+        if token._state == TaskState.READY:
+            if not token.task_spec.manual:
+                instance.enqueue(token)
+        else:
+            instance.guarded_update(token)
+    return _run(instance)
+
+
+def deliver(spec: LoadedSpec, state: bytes, event: NamedEvent, *, bounds: Bounds, now: datetime) -> Outcome:
+    """Hand a message or signal to whoever waits for it and run on.
+
+    Raises:
+        Conflict: nothing in this instance waits for it, or not with this correlation.
+        Invalid: a value of the payload that cannot be kept, by name.
+    """
+    _check_given(event.payload, bounds)
+    instance = _load(spec, state, bounds, now)
+    definition = events.Signal(event.name) if event.kind == "signal" else events.Message(event.name)
+    told = Event(definition, dict(event.payload))
+    takers = [
+        token
+        for token in instance.event_manager.tasks.values()
+        if token.task_spec.catches(token, told) and _correlates(token, event.correlation)
+    ]
+    if not takers:
+        raise Conflict(f"Nothing here waits for the {event.kind} {event.name}.")
+    instance.idle_steps = 0
+    for token in takers if event.kind == "signal" else takers[:1]:
+        token.task_spec.catch(token, told)
+        instance.guarded_update(token)
+    return _run(instance)
+
+
+@lru_cache(maxsize=8)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _new(spec: LoadedSpec, bounds: Bounds, now: datetime) -> Instance:
+    instance = Instance(spec, ScriptEngine(sandbox()), bounds, now)
+    instance.zone = _zone(settings().clinic.time_zone)
+    return instance
+
+
+def _load(spec: LoadedSpec, state: bytes, bounds: Bounds, now: datetime) -> Instance:
+    instance = codec.decode(spec, state, ScriptEngine(sandbox()), bounds, now)
+    instance.zone = _zone(settings().clinic.time_zone)
+    return instance
+
+
+def _check_given(data: Mapping[str, Any], bounds: Bounds) -> None:
+    try:
+        values.check(data, bounds.variable_bytes)
+    except BadVariable as error:
+        raise Invalid({error.name: error.message}) from error
+
+
+def _merged(data: dict[str, Any], given: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
+    merged = values.merge(data, given)
+    try:
+        check_total(merged, bounds.instance_bytes)
+    except BadVariable as error:
+        raise Invalid({error.name: error.message}) from error
+    return merged
+
+
+def _correct(token: Token, variables: Mapping[str, Any], bounds: Bounds) -> None:
+    token.data = _merged(token.data, variables, bounds)
+    if token._state == TaskState.FUTURE and variables and token.parent is not None:
+        token.parent.data = _merged(token.parent.data, variables, bounds)  # what it has yet to inherit
+
+
+def _correlates(token: Token, correlation: Mapping[str, Any]) -> bool:
+    return all(name in token.data and values.same(token.data[name], value) for name, value in correlation.items())
+
+
+def _begin_by_hand(instance: Instance) -> None:
+    """Started by a person or program, a process does not wait for the event that would start it by itself."""
+    starts = [token for token in instance.frontier.values() if isinstance(token.task_spec, events.StartEvent)]
+    if starts and all(token._state == TaskState.WAITING for token in starts):
+        starts[0]._ready()
+
+
+def _run(instance: Instance) -> Outcome:
+    """Run what needs no person, one token at a time, until everything waits or a bound is reached."""
+    bounds, deadline = instance.bounds, time.monotonic() + instance.bounds.seconds
+    steps = 0
+    while steps < bounds.steps and time.monotonic() < deadline:
+        token = instance.next_ready()
+        if token is None:
+            break
+        steps += 1
+        instance.idle_steps += 1
+        if instance.idle_steps > bounds.steps_between_waits:
+            text = f"the flow took {bounds.steps_between_waits} steps without waiting for anything"
+            instance.fail(token, Failure("endless-loop", text, 0))
+            continue
+        _step(instance, token)
+    unfinished = instance.requeue(instance.next_ready())
+    if not unfinished:
+        instance.idle_steps = 0
+    return reading.outcome(instance, unfinished=unfinished, steps=steps)
+
+
+def _step(instance: Instance, token: Token) -> None:
+    """Run one element; what goes wrong stays with it and its neighbours go on."""
+    before = token.data
+    token.data = dict(before)
+    try:
+        token.run()
+    except BpmnErrorRaised as error:
+        token.step_back(before)
+        if not _caught(instance, token, error):
+            instance.fail(token, failure_of(error))
+    except Exception as error:  # noqa: BLE001 - any defect of a model or engine is an incident, never a lost step
+        token.step_back(before)
+        instance.fail(token, failure_of(error))
+    if overgrown(token.workflow):
+        prune(token.workflow)
+
+
+def _caught(instance: Instance, token: Token, error: BpmnErrorRaised) -> bool:
+    event = Event(events.Error(error.code, error.code), payload=dict(token.data), target=token.workflow)
+    manager = instance.event_manager
+    try:
+        return manager.catch_at(event, token) or manager.catch_outside(event, token.workflow)
+    except CannotGoOn:
+        return False
