@@ -127,8 +127,13 @@ async def make_actor(username: str, *roles: str, display_name: str = "") -> Acto
     async with transaction() as session:
         number = await session.scalar(
             text("""insert into login (username, password, display_name, email, roles)
-                    values (:name, 'none', :shown, :name || '@clinic.example', :roles) returning id"""),
-            {"name": username, "shown": display_name or username.title(), "roles": list(roles)},
+                    values (:name, 'none', :shown, :email, :roles) returning id"""),
+            {
+                "name": username,
+                "shown": display_name or username.title(),
+                "email": f"{username}@clinic.example",
+                "roles": list(roles),
+            },
         )
     return Actor(number, username, display_name or username.title(), frozenset(roles))
 

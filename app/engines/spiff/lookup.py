@@ -89,12 +89,12 @@ async def _open_tasks(session: AsyncSession, instance_id: UUID, model_id: int) -
 
 async def _incidents(session: AsyncSession, instance_id: UUID, model_id: int) -> list[dict[str, Any]]:
     model = await models.by_id(session, model_id)
-    rows = await session.execute(
+    found = await session.execute(
         text("""select n, element_id, code, message, line, created_at from incident
                 where instance_id = :id and resolved_at is null order by n"""),
         {"id": instance_id},
     )
-    return [{**row._mapping, "name": model.element_name(row.element_id)} for row in rows]
+    return [{**row, "name": model.element_name(row["element_id"])} for row in found.mappings()]
 
 
 async def trace(session: AsyncSession, actor: Actor, instance_id: UUID) -> list[TraceRow]:
@@ -155,18 +155,17 @@ async def search(
     if cursor:
         where.append("i.id < :cursor")
         given["cursor"] = _uuid(cursor)
-    rows = (
-        await session.execute(
-            text(f"""select i.id, m.process_id, m.name, m.version, m.engine, i.status, i.case_no as case,
+    found = await session.execute(
+        text(f"""select i.id, m.process_id, m.name, m.version, m.engine, i.status, i.case_no as case,
                             i.business_key, i.started_at, i.ended_at,
                             (select count(*) from incident n
                              where n.instance_id = i.id and n.resolved_at is null) as incidents
                      from instance i join model m on m.id = i.model_id
                      where {" and ".join(where)} order by i.id desc limit :limit"""),  # noqa: S608 - constants only
-            given,
-        )
-    ).all()
-    items = [InstanceRow(**row._mapping) for row in rows[: given["limit"] - 1]]
+        given,
+    )
+    rows = found.mappings().all()
+    items = [InstanceRow(**row) for row in rows[: given["limit"] - 1]]
     return Page(items, str(items[-1].id) if len(rows) == given["limit"] else None)
 
 

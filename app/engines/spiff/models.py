@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import URL, Row, text
+from sqlalchemy import URL, Row, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clinic import audit
@@ -210,21 +210,21 @@ async def listing(session: AsyncSession) -> list[ModelRow]:
     sql = f"""select * from ({_ROWS} where m.id = (
                 select id from model n where n.process_id = m.process_id order by active desc, version desc limit 1)
               ) rows order by lower(name), process_id"""  # noqa: S608 - constants only
-    return [_row(row) for row in await session.execute(text(sql))]
+    return [_row(row) for row in (await session.execute(text(sql))).mappings()]
 
 
 async def versions(session: AsyncSession, process_id: str) -> list[ModelRow]:
     """Every version of a process, newest first. Raises :class:`NotFound` where there is none."""
     sql = f"{_ROWS} where m.process_id = :process_id order by m.version desc"
-    rows = [_row(row) for row in await session.execute(text(sql), {"process_id": process_id})]
+    found = await session.execute(text(sql), {"process_id": process_id})
+    rows = [_row(row) for row in found.mappings()]
     if not rows:
         raise NotFound(f"No model {process_id!r}.")
     return rows
 
 
-def _row(row: Row[Any]) -> ModelRow:
-    values = dict(row._mapping)
-    return ModelRow(**{**values, "problems": _json(values["problems"])})
+def _row(row: RowMapping) -> ModelRow:
+    return ModelRow(**{**row, "problems": _json(row["problems"])})
 
 
 def _dumps(value: object) -> str:

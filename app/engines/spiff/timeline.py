@@ -32,4 +32,4 @@ async def of_instance(session: AsyncSession, case: str, instance_id: UUID, limit
 
 async def _rows(session: AsyncSession, sql: str, parameters: dict[str, Any]) -> list[EventRow]:
     found = await session.execute(text(sql), parameters)
-    return [EventRow(**{**row._mapping, "data": row.data or {}}) for row in found]
+    return [EventRow(**{**row, "data": row["data"] or {}}) for row in found.mappings()]

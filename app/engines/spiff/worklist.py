@@ -175,16 +175,14 @@ async def save_draft(session: AsyncSession, actor: Actor, task_id: UUID, values:
 
 async def counts(session: AsyncSession, actor: Actor) -> dict[str, int]:
     """How many open tasks are `mine`, my `groups`' and unclaimed, and `late` among both."""
-    row = (
-        await session.execute(
-            text(f"""select count(*) filter (where t.assignee_id = :actor) as mine,
+    found = await session.execute(
+        text(f"""select count(*) filter (where t.assignee_id = :actor) as mine,
                             count(*) filter (where t.assignee_id is null) as groups,
                             count(*) filter (where t.due_at < dams_now() and {_UNTAKEN}) as late
                      from user_task t where {_OPEN} and {_VISIBLE}"""),  # noqa: S608 - constants only
-            _who(actor),
-        )
-    ).one()
-    return dict(row._mapping)
+        _who(actor),
+    )
+    return dict(found.mappings().one())
 
 
 async def _visible(session: AsyncSession, actor: Actor, task_id: UUID) -> Row[Any]:

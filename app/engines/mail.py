@@ -1,0 +1,65 @@
+"""Sends the effect `mail`: plain text over SMTP, addressed when it is sent, the same Message-ID at every try."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from email.utils import formataddr
+from typing import Any
+
+import aiosmtplib
+from sqlalchemy import text
+
+from app.core.settings import settings
+from app.db.session import reading
+from app.engines.senders import Effect, Undeliverable, sender
+
+TIMEOUT = 10.0
+NEVER_AGAIN = range(500, 600)
+
+
+@sender("mail")
+async def send(effect: Effect) -> None:
+    """Send to the accounts of ``to_login`` and ``to_role``. Raises :class:`Undeliverable` on a refusal for good."""
+    recipients = await _recipients(effect.payload)
+    if not recipients:
+        raise Undeliverable("nobody to send to has an address")
+    mail = settings().mail
+    message = compose(effect, mail.sender)
+    for name, address in recipients:
+        message["To"] = formataddr((name, address))
+    try:
+        await aiosmtplib.send(
+            message,
+            recipients=[address for _name, address in recipients],
+            hostname=mail.host,
+            port=mail.port,
+            username=mail.username or None,
+            password=mail.password.get_secret_value() or None,
+            start_tls=mail.start_tls,
+            timeout=TIMEOUT,
+        )
+    except aiosmtplib.SMTPResponseException as error:
+        if error.code in NEVER_AGAIN:
+            raise Undeliverable(f"the mail server answered {error.code}") from error
+        raise
+
+
+def compose(effect: Effect, sender_address: str) -> EmailMessage:
+    """The message without recipients. A subject never breaks into a second header: line ends become spaces."""
+    message = EmailMessage()
+    message["From"] = sender_address
+    message["Message-ID"] = f"<{effect.id}@dams>"
+    message["Subject"] = " ".join(str(effect.payload["subject"]).split())
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(str(effect.payload["text"]))
+    return message
+
+
+async def _recipients(payload: dict[str, Any]) -> list[tuple[str, str]]:
+    async with reading() as session:
+        rows = await session.execute(
+            text("""select display_name, email from login where disabled_at is null and email <> ''
+                    and (username = any(:names) or roles && cast(:roles as text[])) order by id"""),
+            {"names": payload.get("to_login", []), "roles": payload.get("to_role", [])},
+        )
+        return [(row.display_name, row.email) for row in rows]

@@ -1,0 +1,60 @@
+"""Effects asked for in the transaction of their cause. The relay sends them; nothing is sent from here.
+
+An effect is named by (kind, key), so asking twice is asking once. It is sent at least once, always with the same id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clinic import audit
+from app.core.actor import Actor
+from app.core.errors import NotFound
+from app.core.ids import uuid7
+
+_INSERT = text("""
+    insert into outbox (id, kind, key, payload, case_no, instance_id)
+    values (:id, :kind, :key, :payload, :case_no, :instance_id) on conflict (kind, key) do nothing returning id
+""").bindparams(bindparam("payload", type_=JSONB))
+
+
+async def enqueue(
+    session: AsyncSession,
+    kind: str,
+    key: str,
+    payload: dict[str, Any],
+    *,
+    case: str | None = None,
+    instance_id: UUID | None = None,
+) -> bool:
+    """Ask for an effect when this transaction commits. False if the same (kind, key) was asked for before.
+
+    *payload* holds ids rather than what they stand for: the sender looks up an address when it sends.
+    """
+    given = {"id": uuid7(), "kind": kind, "key": key, "payload": payload, "case_no": case, "instance_id": instance_id}
+    return (await session.execute(_INSERT, given)).first() is not None
+
+
+async def retry_dead(session: AsyncSession, actor: Actor, outbox_id: UUID) -> None:
+    """Send a parked effect again and close its incident. Raises :class:`NotFound` if it is not parked."""
+    actor.require("ops", "admin")
+    done = await session.execute(
+        text("""update outbox set state = 'pending', attempts = 0, next_at = now() where id = :id and state = 'dead'
+                returning case_no"""),
+        {"id": outbox_id},
+    )
+    row = done.first()
+    if row is None:
+        raise NotFound("No parked effect of this id.")
+    await session.execute(
+        text("""update incident set resolved_at = now(), resolved_by = :actor
+                where outbox_id = :id and resolved_at is null"""),
+        {"id": outbox_id, "actor": actor.id},
+    )
+    await session.execute(text("select pg_notify('outbox', '')"))
+    await audit.record(session, "outbox.retried", actor_id=actor.id, case=row.case_no, data={"outbox": str(outbox_id)})

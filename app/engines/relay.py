@@ -1,0 +1,109 @@
+"""Carries the outbox to its receivers: claim, send, mark; back off; park what cannot be sent as an incident.
+
+A row is claimed by moving its next try into the future, so no transaction is open while a server is spoken to.
+A relay that dies between sending and marking leaves the row to be sent again with the same id: at least once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.core.log import log
+from app.core.settings import settings
+from app.db.session import transaction
+from app.engines import mail
+from app.engines.senders import Effect, Undeliverable, senders
+from app.engines.spiff import thrown
+
+SENDING = (mail, thrown)
+"""The modules that send; importing them registers their senders. A new effect is one module and its name here."""
+LEASE_SECONDS = 60
+LONGEST_BACK_OFF = 600.0
+AT_ONCE = 8
+
+_CLAIM = text(f"""
+    update outbox o set next_at = now() + interval '{LEASE_SECONDS} s', attempts = attempts + 1
+    from (select id from outbox where state = 'pending' and next_at <= now()
+          order by next_at limit :batch for update skip locked) due
+    where o.id = due.id returning o.id, o.kind, o.key, o.payload, o.attempts
+""").columns(payload=JSONB)  # noqa: S608 - a constant
+
+
+async def send_due() -> int:
+    """Send what is due, a few at a time. How many rows were claimed."""
+    async with transaction() as session:
+        rows = (await session.execute(_CLAIM, {"batch": settings().relay.batch})).all()
+    lanes = asyncio.Semaphore(AT_ONCE)
+
+    async def one(effect: Effect) -> None:
+        async with lanes:
+            await _send(effect)
+
+    await asyncio.gather(*(one(Effect(row.id, row.kind, row.key, row.payload, row.attempts)) for row in rows))
+    return len(rows)
+
+
+async def _send(effect: Effect) -> None:
+    send = senders.get(effect.kind)
+    if send is None:
+        await _park(effect, f"nothing sends {effect.kind!r}")
+        return
+    try:
+        await asyncio.wait_for(send(effect), LEASE_SECONDS / 2)
+    except Undeliverable as error:
+        await _park(effect, error.detail)
+    except Exception as error:  # noqa: BLE001 - whatever a receiver's client raises, the row must be tried again
+        await _back_off(effect, f"{type(error).__name__}: {error}"[:500])
+    else:
+        async with transaction() as session:
+            await session.execute(
+                text("update outbox set state = 'sent', sent_at = now(), last_error = null where id = :id"),
+                {"id": effect.id},
+            )
+
+
+def delay(attempts: int) -> float:
+    """Seconds before the next try: doubling from half a second, at most ten minutes, spread by a third."""
+    return min(0.5 * 2 ** (attempts - 1), LONGEST_BACK_OFF) * random.uniform(0.67, 1.33)  # noqa: S311 - no secret
+
+
+async def _back_off(effect: Effect, error: str) -> None:
+    if effect.attempts >= settings().relay.max_attempts:
+        await _park(effect, error)
+        return
+    log.warning("effect will be tried again", outbox=str(effect.id), kind=effect.kind, attempts=effect.attempts)
+    async with transaction() as session:
+        await session.execute(
+            text("""update outbox set next_at = now() + make_interval(secs => :delay), last_error = :error
+                    where id = :id"""),
+            {"id": effect.id, "delay": delay(effect.attempts), "error": error},
+        )
+
+
+async def _park(effect: Effect, error: str) -> None:
+    """A dead letter is an incident that ops can see and retry."""
+    log.error("effect is parked", outbox=str(effect.id), kind=effect.kind)
+    async with transaction() as session:
+        await session.execute(
+            text("update outbox set state = 'dead', last_error = :error where id = :id"),
+            {"id": effect.id, "error": error},
+        )
+        await session.execute(
+            text("""insert into incident (outbox_id, n, element_id, code, message)
+                    values (:id, 1, '', 'dead-letter', :message)"""),
+            {"id": effect.id, "message": f"{effect.kind} could not be sent: {error}"},
+        )
+
+
+async def beat(name: str, pid: int) -> None:
+    """This process's sign of life."""
+    async with transaction() as session:
+        await session.execute(
+            text("""insert into worker_heartbeat (name, kind, pid) values (:name, 'relay', :pid)
+                    on conflict (name) do update set seen_at = now(), pid = excluded.pid"""),
+            {"name": name, "pid": pid},
+        )

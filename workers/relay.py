@@ -1,0 +1,116 @@
+"""The relay process: sends the outbox, fires timers, goes on with long steps. Run as many as you like.
+
+LISTEN wakes it at a commit; polling is the fallback. It outlives the database: while that is away, it tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError
+
+from app.core import log as logging
+from app.core.lifetime import die_with_parent_if_asked
+from app.core.log import log
+from app.core.settings import settings
+from app.db.session import dispose
+from app.engines import relay
+from app.engines.spiff import timers
+
+T = TypeVar("T")
+DRAIN_SECONDS = 20
+AWAY = (OSError, DBAPIError, InterfaceError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+
+
+class Relay:
+    """Three loops that share one wake-up and one stop."""
+
+    def __init__(self) -> None:
+        self._wake, self._stop = asyncio.Event(), asyncio.Event()
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+
+    def stop(self) -> None:
+        """Finish what is in hand and end."""
+        self._stop.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until :meth:`stop`; then at most 20 s to finish what was begun."""
+        loops = [asyncio.create_task(loop) for loop in (self._listen(), self._send(), self._fire(), self._beat())]
+        await self._stop.wait()
+        _done, pending = await asyncio.wait(loops, timeout=DRAIN_SECONDS)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await dispose()
+
+    async def _listen(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(*AWAY):
+                url = settings().database.url.replace("+asyncpg", "")
+                connection = await asyncpg.connect(url, timeout=5)
+                try:
+                    await connection.add_listener("outbox", lambda *_: self._wake.set())
+                    self._wake.set()  # what was committed while nobody listened
+                    while not self._stop.is_set() and not connection.is_closed():
+                        await self._pause(1)
+                finally:
+                    with contextlib.suppress(*AWAY):
+                        await connection.close(timeout=2)
+            await self._pause(0.5)
+
+    async def _send(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            claimed = await self._surviving(relay.send_due())
+            if not claimed:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), settings().relay.poll_seconds)
+
+    async def _fire(self) -> None:
+        while not self._stop.is_set():
+            made = (await self._surviving(timers.fire_due()) or 0) + (await self._surviving(timers.go_on()) or 0)
+            if not made:
+                due = await self._surviving(timers.next_due())
+                poll = settings().relay.poll_seconds
+                await self._pause(poll if due is None else min(due, poll))
+
+    async def _beat(self) -> None:
+        while not self._stop.is_set():
+            await self._surviving(relay.beat(self._name, os.getpid()))
+            await self._pause(2)
+
+    async def _surviving(self, work: Awaitable[T]) -> T | None:
+        """Await *work*; when the database is away, wait a moment instead of ending."""
+        try:
+            return await work
+        except AWAY as error:
+            log.warning("the database is away", error=type(error).__name__)
+            await self._pause(0.5)
+            return None
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not through a stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), max(seconds, 0.01))
+
+
+async def main() -> None:
+    logging.configure()
+    one = Relay()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, one.stop)
+    await one.run()
+
+
+if __name__ == "__main__":
+    die_with_parent_if_asked()
+    asyncio.run(main())
