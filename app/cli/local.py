@@ -23,9 +23,7 @@ state_option = click.option(
 @click.command()
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="The web's port.")
 @click.option("--web-workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes of the web.")
-@click.option(
-    "--no-web-build", is_flag=True, help="Do not build the front end: diagrams are drawn plainly."
-)
+@click.option("--no-web-build", is_flag=True, help="Do not build the front end: diagrams are drawn plainly.")
 @click.option("--test-clock", is_flag=True, help="Let POST /api/v1/clock move the service's time (demo only).")
 @state_option
 def up(port: int, web_workers: int, no_web_build: bool, test_clock: bool, folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""The JSON API of `docs/api.md`: one module per group of calls."""

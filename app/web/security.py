@@ -1,0 +1,148 @@
+"""Who may call what: permissions of routes, the signed-in person, CSRF, headers. Without a permission nothing opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.clinic import accounts
+from app.core.actor import Actor
+from app.core.errors import Forbidden, SignInRequired
+from app.core.loop import loop_thread
+from app.core.settings import settings
+from app.db.session import reading
+
+COOKIE = "dams_session"
+PUBLIC, SIGNED_IN = frozenset({"public"}), frozenset({"signed-in"})
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+View = TypeVar("View", bound=Callable[..., Any])
+csrf = CSRFProtect()
+
+
+def public(view: View) -> View:
+    """Open to everybody."""
+    view.__dict__["permission"] = PUBLIC
+    return view
+
+
+def signed_in(view: View) -> View:
+    """Open to whoever is signed in; what they see is decided by what is theirs."""
+    view.__dict__["permission"] = SIGNED_IN
+    return view
+
+
+def allow(*roles: str) -> Callable[[View], View]:
+    """Open to people with one of these roles."""
+
+    def declare(view: View) -> View:
+        view.__dict__["permission"] = frozenset(roles)
+        return view
+
+    return declare
+
+
+def permission_of(app: Flask, endpoint: str) -> frozenset[str] | None:
+    """What a route declared, or None if it declared nothing and is therefore closed."""
+    if endpoint == "static":
+        return PUBLIC
+    return getattr(app.view_functions[endpoint], "permission", None)
+
+
+def actor() -> Actor:
+    """The signed-in person of this request. Raises :class:`SignInRequired`."""
+    found: Actor | None = g.get("actor")
+    if found is None:
+        raise SignInRequired
+    return found
+
+
+def bearer() -> str | None:
+    """The request's bearer token."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" and value.strip() else None
+
+
+def is_api() -> bool:
+    return request.path.startswith(f"{settings().web.url_prefix}/api/")
+
+
+async def _load() -> Actor | None:
+    token, cookie = bearer(), request.cookies.get(COOKIE)
+    async with reading() as session:
+        if token is not None and is_api():
+            return await accounts.actor_of_token(session, token)
+        return await accounts.actor_of_session(session, cookie) if cookie else None
+
+
+def guard() -> AnyResponse | None:
+    """Before each request: load the person, check origin and CSRF token, then the route's permission."""
+    g.actor = None
+    endpoint = request.endpoint
+    if endpoint is None:  # no such page: the 404 page needs to know who asks only to draw its menu
+        return None
+    permission = permission_of(current_app, endpoint)
+    if permission is None:
+        raise Forbidden("This address declares no permission, so it is closed.")
+    if permission is PUBLIC and endpoint == "static":
+        return None
+    # Synchronous on purpose: whatever touches the person inside an async view is on the loop already.
+    g.actor = loop_thread.run(_load(), settings().web.view_timeout_seconds)
+    if request.method in UNSAFE and not (bearer() and is_api()):
+        _check_origin()
+        if not getattr(current_app.view_functions[endpoint], "csrf_exempt", False):
+            csrf.protect()
+    return None if permission is PUBLIC else _check(permission)
+
+
+def _check(permission: frozenset[str]) -> AnyResponse | None:
+    person: Actor | None = g.actor
+    if person is None:
+        if is_api() or request.method != "GET":
+            raise SignInRequired
+        return redirect(url_for("signin.form", next=request.full_path.rstrip("?")))
+    if permission is not SIGNED_IN:
+        person.require(*permission)
+    return None
+
+
+def _check_origin() -> None:
+    """A browser says where a form comes from; another site's form is refused even with a stolen token."""
+    origin = request.headers.get("Origin")
+    if origin and origin != "null" and urlsplit(origin).netloc != request.host:
+        raise Forbidden("The form was sent from another site.")
+
+
+def harden(response: Response) -> Response:
+    """After each request: the headers that a browser needs to protect people."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def safe_next(target: str | None) -> str | None:
+    """A path of our own to go to after signing in; anything that leads elsewhere is dropped."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or "\n" in target or "\r" in target:
+        return None
+    parts = urlsplit(target)
+    return None if parts.scheme or parts.netloc or "\\" in target else target
