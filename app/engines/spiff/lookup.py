@@ -185,3 +185,11 @@ def _uuid(text_: str) -> UUID:
         return UUID(text_)
     except ValueError as error:
         raise BadRequest("cursor is not one that this list gave out") from error
+
+
+async def of_task(session: AsyncSession, actor: Actor, task_id: UUID) -> InstanceView:
+    """The instance of a task. Raises :class:`NotFound` as :func:`view` does."""
+    instance_id = await session.scalar(text("select instance_id from user_task where id = :id"), {"id": task_id})
+    if instance_id is None:
+        raise NotFound("There is no such task for you.")
+    return await view(session, actor, instance_id)

@@ -1,0 +1,132 @@
+"""Starting, reading, cancelling and mending instances; cases; the clock."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from app.core.errors import NotFound
+from app.core.settings import settings
+from app.db.session import reading, transaction
+from app.engines.spiff import clock, instances, lookup, timeline
+from app.web.api import schemas
+from app.web.api.contract import Group, idempotency_key
+from app.web.security import actor
+
+group = Group("instances")
+blueprint = group.blueprint
+MEND = ("ops", "admin")
+
+
+@group.operation(
+    "POST",
+    "/models/<process_id>/instances",
+    body=schemas.Start,
+    answer=schemas.Instance,
+    status=201,
+    errors=(404, 409, 413, 422),
+    headers=("Idempotency-Key",),
+)
+async def start(given: schemas.Start, process_id: str) -> Any:
+    """Start an instance; the same Idempotency-Key starts it once"""
+    async with transaction() as session:
+        return await instances.start(
+            session,
+            actor(),
+            process_id,
+            given.variables,
+            version=given.version,
+            business_key=given.business_key,
+            case=given.case,
+            key=idempotency_key(),
+        )
+
+
+@group.operation("GET", "/instances", query=schemas.InstanceQuery, answer=schemas.InstancePage, errors=(422,))
+async def search(given: schemas.InstanceQuery) -> Any:
+    """Instances, newest first"""
+    async with reading() as session:
+        return await lookup.search(session, actor(), **given.model_dump())
+
+
+@group.operation("GET", "/instances/<uuid:instance_id>", answer=schemas.Instance, errors=(404,))
+async def show(_given: object, instance_id: UUID) -> Any:
+    """One instance with its open tasks, waits and incidents"""
+    async with reading() as session:
+        return await lookup.view(session, actor(), instance_id)
+
+
+@group.operation("GET", "/instances/<uuid:instance_id>/trace", answer=list[schemas.TraceRow], errors=(404,))
+async def trace(_given: object, instance_id: UUID) -> Any:
+    """What really ran, in order"""
+    async with reading() as session:
+        return await lookup.trace(session, actor(), instance_id)
+
+
+@group.operation(
+    "DELETE",
+    "/instances/<uuid:instance_id>",
+    body=schemas.Cancel,
+    answer=schemas.Instance,
+    status=202,
+    errors=(404, 409, 413, 422),
+)
+async def cancel(given: schemas.Cancel, instance_id: UUID) -> Any:
+    """Cancel an instance, with a reason"""
+    async with transaction() as session:
+        await instances.cancel(session, actor(), instance_id, given.reason)
+        return await lookup.view(session, actor(), instance_id)
+
+
+@group.operation(
+    "POST",
+    "/instances/<uuid:instance_id>/incidents/<int:n>/retry",
+    roles=MEND,
+    answer=schemas.Instance,
+    errors=(404, 409),
+)
+async def retry(_given: object, instance_id: UUID, n: int) -> Any:
+    """Run the element of an incident again"""
+    async with transaction() as session:
+        return await instances.retry(session, actor(), instance_id, n)
+
+
+@group.operation(
+    "POST",
+    "/instances/<uuid:instance_id>/incidents/<int:n>/resolve",
+    roles=MEND,
+    body=schemas.Correction,
+    answer=schemas.Instance,
+    errors=(404, 409, 413, 422),
+)
+async def resolve(given: schemas.Correction, instance_id: UUID, n: int) -> Any:
+    """Correct variables, then run the element of an incident again"""
+    async with transaction() as session:
+        return await instances.retry(session, actor(), instance_id, n, given.variables)
+
+
+@group.operation("GET", "/cases/<case>", answer=schemas.Case, errors=(404,))
+async def case(_given: object, case: str) -> Any:
+    """The instances of a case"""
+    async with reading() as session:
+        found = await lookup.search(session, actor(), case=case, limit=lookup.MAX_PAGE)
+    if not found.items:
+        raise NotFound("No such case.")
+    return {"case": case, "instances": found.items}
+
+
+@group.operation("GET", "/cases/<case>/timeline", answer=list[schemas.TimelineRow], errors=(404,))
+async def case_timeline(_given: object, case: str) -> Any:
+    """What happened to a case, oldest first"""
+    async with reading() as session:
+        if not (await lookup.search(session, actor(), case=case, limit=1)).items:
+            raise NotFound("No such case.")
+        return await timeline.of_case(session, case)
+
+
+@group.operation("POST", "/clock", roles=("admin",), body=schemas.Advance, answer=schemas.Clock, errors=(404, 413, 422))
+async def advance(given: schemas.Advance) -> Any:
+    """Move the service's clock (only with --test-clock)"""
+    if not settings().web.test_clock:
+        raise NotFound("The clock moves only under `dams up --test-clock`.")
+    return await clock.advance(actor(), given.advance)

@@ -1,0 +1,90 @@
+"""Checking, deploying and reading models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from app.core.errors import BadRequest
+from app.db.session import reading, transaction
+from app.engines.spiff import models
+from app.engines.spiff.specs import BundleFile
+from app.web.api import schemas
+from app.web.api.contract import Group
+from app.web.security import actor
+
+group = Group("models")
+blueprint = group.blueprint
+DRAW = ("modeler", "admin")
+MAX_FILES = 20
+
+
+def bundle() -> list[BundleFile]:
+    """The uploaded files. Raises :class:`BadRequest` where there are none."""
+    if request.mimetype != "multipart/form-data":
+        raise BadRequest("Send the files as multipart/form-data, each as `file`.")
+    files = request.files.getlist("file")
+    if not 1 <= len(files) <= MAX_FILES or not all(file.filename for file in files):
+        raise BadRequest(f"Send from 1 to {MAX_FILES} files, each as `file` with its name.")
+    return [BundleFile((file.filename or "")[:200], file.read()) for file in files]
+
+
+@group.operation("POST", "/checks", roles=DRAW, files=True, answer=schemas.CheckAnswer, errors=(413,))
+async def check(_given: object) -> dict[str, Any]:
+    """Check files as one bundle; nothing is stored"""
+    report = await models.check(bundle())
+    found = [{"process_id": m.process_id, "name": m.name, "engine": m.engine} for m in report.models]
+    ok = not any(problem.severity == "error" for problem in report.problems)
+    return {"ok": ok, "problems": report.problems, "models": found}
+
+
+@group.operation(
+    "POST", "/deployments", roles=DRAW, files=True, answer=schemas.Deployment, status=201, errors=(413, 422)
+)
+async def deploy(_given: object) -> dict[str, Any]:
+    """Deploy files as one bundle: a new version of each process, or nothing"""
+    engine = request.form.get("engine", "auto")
+    if engine not in ("auto", "spiff"):
+        raise BadRequest("engine is auto or spiff.")
+    activate = request.form.get("activate", "true").lower()
+    if activate not in ("true", "false"):
+        raise BadRequest("activate is true or false.")
+    note = request.form.get("note", "")
+    if len(note) > 2000 or "\x00" in note:
+        raise BadRequest("note has up to 2,000 characters.")
+    report = await models.check(bundle())
+    async with transaction() as session:
+        receipt = await models.deploy(session, actor(), report, activate=activate == "true", note=note)
+    return {"id": receipt.id, "models": receipt.models, "problems": report.problems}
+
+
+@group.operation("GET", "/models", answer=schemas.Models)
+async def listing(_given: object) -> dict[str, Any]:
+    """Every process with its active version"""
+    async with reading() as session:
+        return {"items": await models.listing(session)}
+
+
+@group.operation(
+    "GET", "/models/<process_id>", query=schemas.VersionQuery, answer=schemas.ModelDetail, errors=(404, 422)
+)
+async def show(given: schemas.VersionQuery, process_id: str) -> dict[str, Any]:
+    """One model with its elements and versions"""
+    async with reading() as session:
+        rows = await models.versions(session, process_id)
+        wanted = given.version or next((row.version for row in rows if row.active), rows[0].version)
+        model = await models.find(session, process_id, wanted)
+    versions = [{name: getattr(row, name) for name in schemas.ModelVersion.model_fields} for row in rows]
+    shown = {name: getattr(model, name) for name in ("process_id", "name", "version", "engine", "sha256", "file")}
+    active = next(row.active for row in rows if row.version == wanted)
+    elements = list(model.elements.values())
+    return {**shown, "active": active, "elements": elements, "problems": model.problems, "versions": versions}
+
+
+@group.operation("GET", "/models/<process_id>/xml", query=schemas.VersionQuery, answer="xml", errors=(404, 422))
+async def xml(given: schemas.VersionQuery, process_id: str) -> Response:
+    """The file as it was uploaded"""
+    async with reading() as session:
+        model = await models.find(session, process_id, given.version)
+    return Response(model.xml, content_type="application/xml")

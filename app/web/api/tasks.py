@@ -1,0 +1,112 @@
+"""People's tasks; messages and signals."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from app.db.session import reading, transaction
+from app.engines.spiff import instances, lookup, messages, worklist
+from app.engines.spiff.records import InstanceView
+from app.web.api import schemas
+from app.web.api.contract import Group, idempotency_key
+from app.web.security import actor
+
+group = Group("tasks")
+blueprint = group.blueprint
+
+
+@group.operation("GET", "/tasks", query=schemas.TaskQuery, answer=schemas.TaskPage, errors=(422,))
+async def listing(given: schemas.TaskQuery) -> Any:
+    """The open tasks you may see, soonest due first"""
+    async with reading() as session:
+        return await worklist.tasks(session, actor(), **given.model_dump())
+
+
+@group.operation("GET", "/tasks/<uuid:task_id>", answer=schemas.Task, errors=(404,))
+async def show(_given: object, task_id: UUID) -> Any:
+    """One task with its form"""
+    async with reading() as session:
+        task = await worklist.task(session, actor(), task_id)
+    row = task.row
+    shared = ("id", "element_id", "name", "type", "state", "assignee", "candidate_roles", "due_at", "priority", "case")
+    return {name: getattr(row, name) for name in shared} | {
+        "instance": row.instance_id,
+        "form": {"fields": task.form},
+        "values": task.form_data,
+        "draft": task.draft,
+    }
+
+
+@group.operation("POST", "/tasks/<uuid:task_id>/claim", answer=schemas.Instance, errors=(404, 409))
+async def claim(_given: object, task_id: UUID) -> InstanceView:
+    """Take a task"""
+    async with transaction() as session:
+        await worklist.claim(session, actor(), task_id)
+        return await lookup.of_task(session, actor(), task_id)
+
+
+@group.operation("POST", "/tasks/<uuid:task_id>/release", answer=schemas.Instance, errors=(404, 409))
+async def release(_given: object, task_id: UUID) -> InstanceView:
+    """Give a task back to its group"""
+    async with transaction() as session:
+        await worklist.release(session, actor(), task_id)
+        return await lookup.of_task(session, actor(), task_id)
+
+
+@group.operation(
+    "POST",
+    "/tasks/<uuid:task_id>/draft",
+    body=schemas.Values,
+    answer=schemas.Instance,
+    errors=(404, 409, 413, 422),
+)
+async def draft(given: schemas.Values, task_id: UUID) -> InstanceView:
+    """Keep half-done entries apart from the instance's data"""
+    async with transaction() as session:
+        await worklist.save_draft(session, actor(), task_id, given.variables)
+        return await lookup.of_task(session, actor(), task_id)
+
+
+@group.operation(
+    "POST",
+    "/tasks/<uuid:task_id>/complete",
+    body=schemas.Values,
+    answer=schemas.Instance,
+    errors=(404, 409, 413, 422),
+    headers=("Idempotency-Key",),
+)
+async def complete(given: schemas.Values, task_id: UUID) -> InstanceView:
+    """Complete a task and run on to the next wait"""
+    async with transaction() as session:
+        return await instances.complete(session, actor(), task_id, given.variables, key=idempotency_key())
+
+
+@group.operation(
+    "POST",
+    "/messages",
+    roles=messages.SENDERS,
+    body=schemas.Message,
+    answer=schemas.Delivery,
+    status=202,
+    errors=(409, 413, 422),
+)
+async def publish(given: schemas.Message) -> Any:
+    """Send a message to the instance that waits for it, or keep it for its time to live"""
+    async with transaction() as session:
+        return await messages.publish(session, actor(), given.name, given.correlation, given.variables, given.ttl)
+
+
+@group.operation(
+    "POST",
+    "/signals",
+    roles=messages.SENDERS,
+    body=schemas.Signal,
+    answer=schemas.Delivery,
+    status=202,
+    errors=(409, 413, 422),
+)
+async def broadcast(given: schemas.Signal) -> Any:
+    """Send a signal to every instance that waits for it"""
+    async with transaction() as session:
+        return await messages.broadcast(session, actor(), given.name, given.variables)
