@@ -52,8 +52,8 @@ Value = JsonValue | date | timedelta
 class ScriptFailed(Exception):
     """A script or expression did not end well.
 
-    ``code`` is "script-error", "time-out", "memory", "name-not-set" or "output-size"; ``message`` names variables
-    but never shows a value; ``line`` is 1-based in the text as its author wrote it, 0 when unknown.
+    ``code`` is "script-error", "time-out", "memory", "name-not-set", "variable-type" or "variable-size"; ``message``
+    names variables but never shows a value; ``line`` is 1-based in the text as its author wrote it, 0 when unknown.
     """
 
     def __init__(self, code: str, message: str, line: int = 0) -> None:
@@ -143,15 +143,15 @@ class Sandbox:
 
     def _stored(self, name: str, fine: bool, text: str) -> JsonValue:
         if not fine:
-            raise ScriptFailed("script-error", f"{name} {blame.unfit(text)}")
+            raise ScriptFailed("variable-type", f"{name} {blame.unfit(text)}")
         if len(text.encode()) > self._limits.variable:
-            raise ScriptFailed("output-size", f"{name} is larger than {self._limits.variable // 1024} KB")
+            raise ScriptFailed("variable-size", f"{name} is larger than {self._limits.variable // 1024} KB")
         try:
             value = cast("JsonValue", orjson.loads(text))
         except orjson.JSONDecodeError:
-            raise ScriptFailed("output-size", f"{name} is nested too deeply") from None
+            raise ScriptFailed("variable-size", f"{name} is nested too deeply") from None
         if _SUSPECT.search(text) and (reason := blame.unstorable(value)):
-            raise ScriptFailed("script-error", f"{name} {reason}")
+            raise ScriptFailed("variable-type", f"{name} {reason}")
         return value
 
     def _started(self) -> Monty:
