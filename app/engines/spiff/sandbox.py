@@ -80,9 +80,11 @@ class Limits:
 
 
 class Sandbox:
-    """A pool of interpreter processes, started with the first call and anew in a forked child. Thread-safe.
+    """A pool of interpreter processes, started with the first call. Thread-safe.
 
-    Calls beyond ``workers`` wait for a free one. ``close`` ends the processes; a later call starts new ones.
+    Calls beyond ``workers`` wait for a free one. ``close`` ends the processes; a later call starts new ones. A
+    process may fork before its first call, and each child then has a pool of its own. After the first call the
+    threads behind the pool do not survive a fork: the child's calls raise `RuntimeError` instead of waiting for ever.
     """
 
     GRACE: Final = 0.25
@@ -155,6 +157,8 @@ class Sandbox:
         return value
 
     def _started(self) -> Monty:
+        if _used_in not in (0, os.getpid()):
+            raise RuntimeError("this process was forked from one that ran scripts; start it by spawn instead")
         with self._lock:
             if self._pool is None:
                 pool = Monty(
@@ -165,6 +169,7 @@ class Sandbox:
                     feed_duration_limit_grace=self.GRACE,
                     turn_duration_limit_grace=self.GRACE,
                 )
+                _note_use()
                 pool.__enter__()
                 self._pool, self._pid = pool, os.getpid()
             return self._pool
@@ -187,6 +192,15 @@ class Sandbox:
         if now is not None:
             policy["datetime"] = now
         return policy
+
+
+_used_in = 0
+"""The process in which the interpreter's own threads were started, which no fork takes along; 0 before that."""
+
+
+def _note_use() -> None:
+    global _used_in  # noqa: PLW0603 - belongs to the process, as those threads do
+    _used_in = os.getpid()
 
 
 _LIMIT_TEXTS = {
