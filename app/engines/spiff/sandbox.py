@@ -199,7 +199,7 @@ _used_in = 0
 
 
 def _note_use() -> None:
-    global _used_in  # noqa: PLW0603 - belongs to the process, as those threads do
+    global _used_in  # belongs to the process, as those threads do
     _used_in = os.getpid()
 
 

@@ -164,10 +164,17 @@ def _names(tree: ast.AST, source: str, mode: str) -> Names:
     local = _bound_to_code(tree)
     reads = {name for name in _globals_read(table) - local if not name.startswith("_")}
     writes = {name for name in _globals_written(table) - local if not name.startswith("_")}
+    reads |= writes & _added_to(tree)
     # Only what is called is one of our functions: `age < 18` reads a variable that happens to have the name of one.
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     functions = frozenset(name for name in reads & scripts.NAMES & called if name not in writes)
     return Names(frozenset(reads - functions), tuple(sorted(writes)), functions, _mutates(tree))
+
+
+def _added_to(tree: ast.AST) -> set[str]:
+    """Names in `name += value`, which the symbol table counts as written only."""
+    targets = (node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign))
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _bound_to_code(tree: ast.AST) -> set[str]:

@@ -76,6 +76,10 @@ def test_a_list_changed_in_place_comes_back_and_the_given_one_is_left_alone() ->
     assert lines == [{"price": 1}]
 
 
+def test_adding_to_a_variable_reads_it_first() -> None:
+    assert run("total += 5", total=1) == {"total": 6}
+
+
 def test_a_change_through_a_second_name_comes_back_too() -> None:
     assert run("_same = order\n_same['paid'] = True", order={"paid": False}) == {"order": {"paid": True}}
 
@@ -252,12 +256,17 @@ def test_nothing_is_left_for_the_next_call() -> None:
 def test_a_call_waits_while_the_workers_are_busy() -> None:
     sandbox = Sandbox(Limits(seconds=0.3), workers=1)
     try:
-        spin = threading.Thread(target=lambda: pytest.raises(ScriptFailed, sandbox.execute, ENDLESS, {}))
+        spin = threading.Thread(target=_spin, args=(sandbox,))
         spin.start()
         assert sandbox.execute(compile_script("x = 1"), {}) == {"x": 1}
         spin.join()
     finally:
         sandbox.close()
+
+
+def _spin(sandbox: Sandbox) -> None:
+    with pytest.raises(ScriptFailed):
+        sandbox.execute(ENDLESS, {})
 
 
 ENDLESS = compile_script("while True:\n    pass")
