@@ -168,7 +168,8 @@ def _temporal(state: State) -> Service:
 def _zeebe(state: State) -> Service:
     async def prepare(report: Report) -> None:
         def progress(done: int, total: int) -> None:
-            report(f"downloading {done // 1_000_000} of {total // 1_000_000} MB" if done < total else "unpacking")
+            shown = done // 10_000_000 * 10
+            report(f"downloading {shown} of {total // 1_000_000} MB" if done < total else "unpacking")
 
         await asyncio.to_thread(zeebe.fetch, progress)
         report("")

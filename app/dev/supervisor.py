@@ -34,7 +34,7 @@ class Run:
         self.restarts = 0
         self.process: asyncio.subprocess.Process | None = None
         self._folder, self._changed = state, changed
-        self._stopping = False
+        self._stopping = self._prepared = False
         self._began = time.monotonic()
 
     async def keep(self, needs: list[Run]) -> None:
@@ -73,9 +73,12 @@ class Run:
         return came_up
 
     async def _prepare(self) -> None:
-        if self.service.prepare is not None:
+        if self.service.prepare is not None and not self._prepared:
             self._show("preparing")
-            await self.service.prepare(lambda note: self._show("preparing", note))
+            loop = asyncio.get_running_loop()
+            # Progress comes from worker threads; the table belongs to the loop.
+            await self.service.prepare(lambda note: loop.call_soon_threadsafe(self._progress, note) and None)
+            self._prepared = True  # a restart is quick: what was made once is there
 
     async def _spawn(self) -> None:
         self._show("starting")
@@ -90,6 +93,10 @@ class Run:
                 preexec_fn=self.service.become,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops things in order
             )
+
+    def _progress(self, note: str) -> None:
+        if self.state == "preparing" and note != self.note:
+            self._show("preparing", note)
 
     def _log(self) -> Any:
         path = self._folder.log(self.service.name)

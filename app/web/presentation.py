@@ -7,8 +7,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask, g, request
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup
 
 from app.core.actor import Actor
+from app.core.ids import uuid7
 from app.core.settings import settings
 
 MENU = (
@@ -68,6 +71,11 @@ def said(value: object) -> str:
     return str(value)
 
 
+def csrf_field() -> Markup:
+    """The hidden field that every form of ours carries."""
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
+
+
 def menu(person: Actor | None) -> list[dict[str, Any]]:
     """The pages this person may open; the current one is marked."""
     if person is None:
@@ -84,6 +92,9 @@ def menu(person: Actor | None) -> list[dict[str, Any]]:
 
 def register(flask: Flask) -> None:
     """Filters and what every template sees."""
+    shared: dict[str, Any] = flask.jinja_env.globals  # pyright: ignore[reportAssignmentType] - typed too narrowly
+    shared.update(csrf=csrf_field, fresh_key=lambda: str(uuid7()))
+    flask.jinja_env.trim_blocks = flask.jinja_env.lstrip_blocks = True
     flask.add_template_filter(moment)
     flask.add_template_filter(due)
     flask.add_template_filter(said)

@@ -193,3 +193,13 @@ async def of_task(session: AsyncSession, actor: Actor, task_id: UUID) -> Instanc
     if instance_id is None:
         raise NotFound("There is no such task for you.")
     return await view(session, actor, instance_id)
+
+
+async def happened(session: AsyncSession, case: str, instance_id: UUID) -> list[tuple[str, str]]:
+    """(element id, event) of everything that ran in an instance, in order."""
+    rows = await session.execute(
+        text("""select trace from case_event where case_no = :case and instance_id = :id and trace is not null
+                order by id""").columns(trace=JSONB),
+        {"case": case, "id": instance_id},
+    )
+    return [(element, event) for row in rows for element, event in row.trace]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from uuid import UUID
 
 import orjson
 from flask import Blueprint, Response, request
@@ -114,6 +115,8 @@ def reply(result: Any, status: int = 200) -> Response:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if isinstance(value, UUID):  # the driver's own subclass, which the encoder does not know
+        return str(value)
     raise TypeError(type(value).__name__)
 
 

@@ -1,0 +1,38 @@
+// Bundles scripts and styles into ../static/dist under hashed names, with a manifest that the pages read.
+import { build } from "esbuild";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync, existsSync } from "node:fs";
+import { basename, join } from "node:path";
+
+const target = new URL("../static/dist/", import.meta.url).pathname;
+rmSync(target, { recursive: true, force: true });
+mkdirSync(target, { recursive: true });
+
+const result = await build({
+  entryPoints: { app: "src/app.js", diagram: "src/diagram.js", styles: "src/app.css", "diagram-styles": "src/diagram.css" },
+  outdir: target,
+  entryNames: "[name]-[hash]",
+  assetNames: "[name]-[hash]",
+  bundle: true,
+  minify: true,
+  metafile: true,
+  format: "iife",
+  target: ["chrome109", "firefox115", "safari16"],
+  loader: { ".svg": "dataurl", ".woff": "dataurl", ".woff2": "dataurl", ".ttf": "dataurl", ".eot": "dataurl" },
+  legalComments: "linked",
+});
+
+const names = { "src/app.js": "app.js", "src/diagram.js": "diagram.js", "src/app.css": "app.css", "src/diagram.css": "diagram.css" };
+const manifest = {};
+for (const [file, { entryPoint }] of Object.entries(result.metafile.outputs)) {
+  if (entryPoint in names) manifest[names[entryPoint]] = basename(file);
+}
+writeFileSync(join(target, "manifest.json"), JSON.stringify(manifest, null, 1));
+
+// What others wrote is named with its licence beside what is served.
+const licences = [];
+for (const name of ["bpmn-js", "diagram-js", "@picocss/pico"]) {
+  const folder = join("node_modules", name);
+  const file = readdirSync(folder).find((one) => /^licen[cs]e/i.test(one));
+  if (existsSync(folder) && file) licences.push(`${name}\n\n${readFileSync(join(folder, file), "utf8")}`);
+}
+writeFileSync(join(target, "THIRD_PARTY.txt"), licences.join("\n\n----\n\n"));

@@ -1,0 +1,68 @@
+// What makes work faster where there is JavaScript. Every page does its work without it.
+
+// Keyboard: j k move, Enter opens, c claims, / searches, ? explains.
+const rows = () => [...document.querySelectorAll("[data-row]")];
+let at = -1;
+
+function move(step) {
+  const all = rows();
+  if (!all.length) return;
+  at = Math.max(0, Math.min(all.length - 1, at + step));
+  all.forEach((row, n) => row.classList.toggle("chosen", n === at));
+  all[at].querySelector("a")?.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const keys = {
+    j: () => move(1),
+    k: () => move(-1),
+    c: () => rows()[at]?.querySelector("[data-claim] button")?.click(),
+    "/": () => document.querySelector("[data-search]")?.focus(),
+    n: () => document.querySelector("[data-new]")?.focus(),
+    "?": () => document.querySelector("#keys")?.showModal(),
+  };
+  if (keys[event.key]) {
+    event.preventDefault();
+    keys[event.key]();
+  }
+});
+document.querySelectorAll("[data-close]").forEach((one) => one.addEventListener("click", () => one.closest("dialog").close()));
+
+// A form is sent once: the second click of a double click does nothing. The server holds to it anyway.
+document.querySelectorAll("form").forEach((form) =>
+  form.addEventListener("submit", () => setTimeout(() => form.querySelectorAll("button").forEach((one) => (one.disabled = true))))
+);
+window.addEventListener("pageshow", () => document.querySelectorAll("form button").forEach((one) => (one.disabled = false)));
+
+// The error summary takes the focus, so that it is read first.
+document.querySelector("[data-summary]")?.focus();
+
+// Half-done entries are kept: every ten seconds and on leaving a field, where something changed.
+const form = document.querySelector("form[data-draft]");
+if (form) {
+  const note = document.querySelector("#draft-note");
+  const read = () => new URLSearchParams(new FormData(form)).toString();
+  let kept = read();
+  let sent = false;
+  form.addEventListener("submit", () => (sent = true));
+  const keep = async () => {
+    const now = read();
+    if (now === kept || sent) return;
+    kept = now;
+    try {
+      const answer = await fetch(form.dataset.draft, {
+        method: "POST",
+        body: new URLSearchParams(now),
+        headers: { Accept: "application/json" },
+        credentials: "same-origin",
+      });
+      if (note) note.textContent = answer.ok ? `Draft kept ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}` : "The draft could not be kept";
+    } catch {
+      kept = ""; // try again with the next change
+      if (note) note.textContent = "Not connected: the draft is only in this tab";
+    }
+  };
+  form.addEventListener("focusout", keep);
+  setInterval(keep, 10000);
+}

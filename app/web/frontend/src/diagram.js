@@ -1,0 +1,29 @@
+// Draws the model with what has run and where the token is. The page works without it.
+import NavigatedViewer from "bpmn-js/lib/NavigatedViewer";
+
+async function draw(box) {
+  const answer = await fetch(box.dataset.xml, { credentials: "same-origin" });
+  if (!answer.ok) return;
+  const canvasBox = document.createElement("div");
+  canvasBox.className = "canvas";
+  const viewer = new NavigatedViewer({ container: canvasBox });
+  const plain = box.querySelector(".plain-diagram");
+  box.append(canvasBox);
+  try {
+    await viewer.importXML(await answer.text());
+  } catch {
+    canvasBox.remove(); // a file without a drawing: the server's own stays
+    return;
+  }
+  if (plain) plain.hidden = true;
+  const canvas = viewer.get("canvas");
+  const registry = viewer.get("elementRegistry");
+  for (const [marker, ids] of [["done", box.dataset.done], ["current", box.dataset.current], ["trouble", box.dataset.trouble]]) {
+    for (const id of (ids || "").split(" ").filter(Boolean)) if (registry.get(id)) canvas.addMarker(id, marker);
+  }
+  canvas.zoom("fit-viewport", "auto");
+  canvas.zoom(canvas.zoom() * 0.92, "auto"); // fit-viewport leaves no margin
+  canvasBox.querySelector("svg")?.setAttribute("aria-hidden", "true");
+}
+
+document.querySelectorAll("[data-xml]").forEach((box) => draw(box));

@@ -1,0 +1,115 @@
+"""Instances: a list, one with its trace, incidents and what can be done about them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+from uuid import UUID
+
+import orjson
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from app.core.errors import Invalid
+from app.db.session import reading, transaction
+from app.engines.spiff import instances, lookup, models, timeline
+from app.web.progress import Progress
+from app.web.security import actor, signed_in
+
+blueprint = Blueprint("instances", __name__)
+FILTERS = ("process_id", "status", "case", "variable", "element", "cursor")
+
+
+@blueprint.get("/instances")
+@signed_in
+async def listing() -> str:
+    chosen = {name: request.args.get(name, "").strip() for name in FILTERS}
+    async with reading() as session:
+        page = await lookup.search(
+            session,
+            actor(),
+            process_id=chosen["process_id"] or None,
+            status=chosen["status"] or None,
+            case=chosen["case"] or None,
+            variable=chosen["variable"] or None,
+            element=chosen["element"] or None,
+            cursor=chosen["cursor"] or None,
+        )
+        known = await models.listing(session)
+    kept = {name: value for name, value in chosen.items() if value and name != "cursor"}
+    more = f"{url_for('instances.listing')}?{urlencode(kept | {'cursor': page.next})}" if page.next else None
+    return render_template("instances.html", page=page, chosen=chosen, known=known, more=more)
+
+
+@blueprint.post("/models/<process_id>/start")
+@signed_in
+async def start(process_id: str) -> Response:
+    """Start an instance and go to its first task, if it is one for this person."""
+    person = actor()
+    async with transaction() as session:
+        view = await instances.start(session, person, process_id, {}, key=request.form.get("start_key") or None)
+    mine = [task for task in view.tasks if lookup.may_take(person, task.candidate_roles, None)]
+    if mine:
+        return redirect(url_for("tasks.show", task_id=mine[0].id), 303)
+    flash(f"Case {view.case} was started; its first task is for others.", "good")
+    return redirect(url_for("instances.show", instance_id=view.id), 303)
+
+
+@blueprint.get("/instances/<uuid:instance_id>")
+@signed_in
+async def show(instance_id: UUID) -> str:
+    return await _page(instance_id)
+
+
+@blueprint.post("/instances/<uuid:instance_id>/cancel")
+@signed_in
+async def cancel(instance_id: UUID) -> Response | tuple[str, int]:
+    try:
+        async with transaction() as session:
+            await instances.cancel(session, actor(), instance_id, request.form.get("reason", ""))
+    except Invalid as error:
+        return await _page(instance_id, error.errors), 422
+    flash("The instance was cancelled.", "good")
+    return redirect(url_for("instances.show", instance_id=instance_id), 303)
+
+
+@blueprint.post("/instances/<uuid:instance_id>/incidents/<int:n>/retry")
+@signed_in
+async def retry(instance_id: UUID, n: int) -> Response | tuple[str, int]:
+    """Run an incident's element again; `variables` may hold corrections as a JSON object."""
+    try:
+        async with transaction() as session:
+            await instances.retry(session, actor(), instance_id, n, _corrections())
+    except Invalid as error:
+        return await _page(instance_id, error.errors), 422
+    flash("Tried again.", "good")
+    return redirect(url_for("instances.show", instance_id=instance_id), 303)
+
+
+def _corrections() -> dict[str, object]:
+    given = request.form.get("variables", "").strip()
+    try:
+        loaded = orjson.loads(given or "{}")
+    except orjson.JSONDecodeError as error:
+        raise Invalid({"variables": 'Write a JSON object, e.g. {"name": "value"}.'}) from error
+    if not isinstance(loaded, dict) or "\\u0000" in given:
+        raise Invalid({"variables": 'Write a JSON object, e.g. {"name": "value"}.'})
+    return loaded
+
+
+async def _page(instance_id: UUID, errors: dict[str, str] | None = None) -> str:
+    person = actor()
+    async with reading() as session:
+        view = await lookup.view(session, person, instance_id)
+        model = await models.find(session, view.process_id, view.version)
+        trace = await lookup.trace(session, person, instance_id)
+        events = await timeline.of_instance(session, view.case, instance_id)
+    return render_template(
+        "instance.html",
+        view=view,
+        trace=trace,
+        events=list(reversed(events)),
+        names={element.id: element.name or element.id for element in model.elements.values()},
+        progress=Progress(model, [(row.element_id, row.event) for row in trace], view),
+        errors=errors or {},
+        may_mend=person.has("ops", "admin"),
+    )

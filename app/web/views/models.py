@@ -1,0 +1,80 @@
+"""Models: list, upload with every problem named, versions, diagram and outline."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.core.errors import ModelRefused
+from app.core.ids import uuid7
+from app.db.session import reading, transaction
+from app.engines.spiff import models
+from app.engines.spiff.specs import BundleFile
+from app.web.progress import Progress
+from app.web.security import actor, allow, signed_in
+
+blueprint = Blueprint("models", __name__)
+DRAW = ("modeler", "admin")
+
+
+@blueprint.get("/models")
+@allow("modeler", "admin", "ops")
+async def listing() -> str:
+    return await _page()
+
+
+@blueprint.post("/models")
+@allow(*DRAW)
+async def upload() -> AnyResponse | tuple[str, int]:
+    """Deploy the chosen files as one bundle. A refused bundle stores nothing and shows every problem."""
+    files = [BundleFile((file.filename or "")[:200], file.read()) for file in request.files.getlist("file") if file]
+    note = request.form.get("note", "").replace("\x00", "")[:2000]
+    if not files:
+        return await _page(error="Choose a .bpmn file first."), 422
+    report = await models.check(files)
+    warnings = [problem for problem in report.problems if problem.severity == "warning"]
+    refused = len(warnings) < len(report.problems)
+    if not refused and warnings and not note.strip():
+        return await _page(problems=report.problems, needs_note=True), 422
+    try:
+        async with transaction() as session:
+            receipt = await models.deploy(session, actor(), report, note=note.strip())
+    except ModelRefused as error:
+        return await _page(problems=error.problems), 422
+    for model in receipt.models:
+        said = f"is deployed as version {model.version}" if model.changed else f"is unchanged: version {model.version}"
+        flash(f"{model.name or model.process_id} {said}.", "good")
+    if len(receipt.models) == 1:
+        return redirect(url_for("models.show", process_id=receipt.models[0].process_id), 303)
+    return redirect(url_for("models.listing"), 303)
+
+
+@blueprint.get("/models/<process_id>")
+@allow("modeler", "admin", "ops", "staff", "doctor")
+async def show(process_id: str) -> str:
+    asked = request.args.get("version", "")
+    async with reading() as session:
+        rows = await models.versions(session, process_id)
+        wanted = int(asked) if asked.isdecimal() and len(asked) < 9 else None
+        wanted = wanted or next((row.version for row in rows if row.active), rows[0].version)
+        model = await models.find(session, process_id, wanted)
+    return render_template(
+        "model.html", model=model, rows=rows, progress=Progress(model, [], None), key=str(uuid7()), version=wanted
+    )
+
+
+@blueprint.get("/models/<process_id>/<int:version>/xml")
+@signed_in
+async def xml(process_id: str, version: int) -> Response:
+    """The file as it was uploaded; the diagram on pages is drawn from it."""
+    async with reading() as session:
+        model = await models.find(session, process_id, version)
+    return Response(model.xml, content_type="application/xml")
+
+
+async def _page(*, problems: object = None, error: str = "", needs_note: bool = False) -> str:
+    async with reading() as session:
+        rows = await models.listing(session)
+    return render_template(
+        "models.html", rows=rows, problems=problems, error=error, needs_note=needs_note, may_draw=actor().has(*DRAW)
+    )

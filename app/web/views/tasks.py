@@ -1,0 +1,126 @@
+"""One task: its form, where it stands in the process, claim, release, draft, complete & next."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.core.errors import BadRequest, Conflict, DamsError, Invalid
+from app.core.ids import uuid7
+from app.db.session import reading, transaction
+from app.engines.spiff import instances, lookup, models, timeline, worklist
+from app.engines.spiff.records import InstanceView, TaskView
+from app.web.progress import Progress
+from app.web.security import actor, signed_in
+
+blueprint = Blueprint("tasks", __name__)
+OWN_FIELDS = ("csrf_token", "completion_key", "go_on")
+
+
+@blueprint.get("/tasks/<uuid:task_id>")
+@signed_in
+async def show(task_id: UUID) -> str:
+    return await _page(task_id)
+
+
+@blueprint.post("/tasks/<uuid:task_id>/claim")
+@signed_in
+async def claim(task_id: UUID) -> AnyResponse:
+    async with transaction() as session:
+        await worklist.claim(session, actor(), task_id)
+    return redirect(url_for("tasks.show", task_id=task_id), 303)
+
+
+@blueprint.post("/tasks/<uuid:task_id>/release")
+@signed_in
+async def release(task_id: UUID) -> AnyResponse:
+    async with transaction() as session:
+        await worklist.release(session, actor(), task_id)
+    flash("The task is open for its group again.", "good")
+    return redirect(url_for("home.show"), 303)
+
+
+@blueprint.post("/tasks/<uuid:task_id>/draft")
+@signed_in
+async def draft(task_id: UUID) -> AnyResponse:
+    async with transaction() as session:
+        await worklist.save_draft(session, actor(), task_id, _entries())
+    if request.headers.get("Accept") == "application/json":
+        return Response(status=204)
+    flash("Your entries are kept as a draft.", "good")
+    return redirect(url_for("tasks.show", task_id=task_id), 303)
+
+
+@blueprint.post("/tasks/<uuid:task_id>/complete")
+@signed_in
+async def complete(task_id: UUID) -> AnyResponse | tuple[str, int]:
+    """303 to the next task of the instance that this person may do, else to the inbox; 422 and 409 keep the entries."""
+    entered = _entries()
+    try:
+        async with transaction() as session:
+            instance = await instances.complete(
+                session, actor(), task_id, entered, key=request.form.get("completion_key") or None
+            )
+    except Invalid as error:
+        return await _page(task_id, entered=entered, errors=error.errors), 422
+    except Conflict as lost:
+        return await _page(task_id, entered=entered, lost=lost), 409
+    return redirect(await _next(instance), 303)
+
+
+def _entries() -> dict[str, Any]:
+    """What was entered. A page sends "false" before each tick box, so the last value of a name counts."""
+    if any("\x00" in value for values in request.form.listvalues() for value in values):
+        raise BadRequest("A NUL character cannot be stored.")
+    return {name: values[-1] for name, values in request.form.lists() if name not in OWN_FIELDS}
+
+
+async def _next(instance: InstanceView) -> str:
+    person = actor()
+    for task in instance.tasks:
+        mine = lookup.may_take(person, task.candidate_roles, None) or task.assignee == person.username
+        if mine and task.assignee in (None, person.username):
+            return url_for("tasks.show", task_id=task.id)
+    if instance.incidents:
+        flash(f"Case {instance.case} needs attention: ops was told.", "bad")
+    elif instance.status == "completed":
+        flash(f"Case {instance.case} is complete.", "good")
+    else:
+        flash(f"Done. Case {instance.case} goes on elsewhere.", "good")
+    return url_for("home.show")
+
+
+async def _page(
+    task_id: UUID,
+    *,
+    entered: dict[str, Any] | None = None,
+    errors: dict[str, str] | None = None,
+    lost: DamsError | None = None,
+) -> str:
+    person = actor()
+    async with reading() as session:
+        task = await worklist.task(session, person, task_id)
+        model = await models.by_id(session, task.model_id)
+        seen = await lookup.happened(session, task.row.case, task.row.instance_id)
+        events = await timeline.of_instance(session, task.row.case, task.row.instance_id)
+    shown = entered if entered is not None else {**_defaults(task), **task.form_data, **(task.draft or {})}
+    return render_template(
+        "task.html",
+        task=task,
+        row=task.row,
+        values=shown,
+        errors=errors or {},
+        lost=lost,
+        progress=Progress(model, seen, task),
+        events=list(reversed(events)),
+        key=str(uuid7()),
+        names={element.id: element.name or element.id for element in model.elements.values()},
+        kept_draft=bool(task.draft) and entered is None,
+    )
+
+
+def _defaults(task: TaskView) -> dict[str, Any]:
+    return {field["id"]: field["default"] for field in task.form if field["default"] is not None}
