@@ -94,7 +94,7 @@ async def complete(
         return given, steps.complete(model.spec, row.state, task_id, given, bounds=bounds(), now=row.now)
 
     given, outcome = await _run(step)
-    change = Change("task.completed", actor.id, {"element": row.element_id, "values": given}, task_id, True, key)
+    change = Change("task.completed", actor.id, {"element": row.element_id, "entries": given}, task_id, True, key)
     await saving.update(session, model, row, outcome, change)
     return await _after(session, model, row.id, outcome, change, row.business_key, row.started_at, row)
 

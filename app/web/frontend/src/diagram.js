@@ -15,12 +15,13 @@ async function draw(box) {
     canvasBox.remove(); // a file without a drawing: the server's own stays
     return;
   }
-  if (plain) plain.hidden = true;
+  plain?.setAttribute("hidden", "");
   const canvas = viewer.get("canvas");
   const registry = viewer.get("elementRegistry");
   for (const [marker, ids] of [["done", box.dataset.done], ["current", box.dataset.current], ["trouble", box.dataset.trouble]]) {
     for (const id of (ids || "").split(" ").filter(Boolean)) if (registry.get(id)) canvas.addMarker(id, marker);
   }
+  canvas.resized(); // the box grew when the plain drawing went
   canvas.zoom("fit-viewport", "auto");
   canvas.zoom(canvas.zoom() * 0.92, "auto"); // fit-viewport leaves no margin
   canvasBox.querySelector("svg")?.setAttribute("aria-hidden", "true");
