@@ -47,7 +47,7 @@ class ReceiveTask(Catching, elements.ReceiveTask):
 
 class BoundaryEvent(Catching, elements.BoundaryEvent):
     rank = 0
-    quiet = True
+    momentary = True
 
 
 class EventGateway(Catching, elements.EventBasedGateway):
@@ -314,9 +314,10 @@ class Events(EventManager):
         return len(takers)
 
     def due_tokens(self) -> list[Token]:
-        """Tokens waiting for a time, the one due first in front."""
-        dues = [(due, token.arrival, token) for token in self.tasks.values() for _, due in due_times(token)]
-        return [token for _, _, token in sorted(dues, key=lambda item: item[:2])]
+        """Tokens whose time has come, the one due first in front."""
+        times = [(due, token.arrival, token) for token in self.tasks.values() for _, due in due_times(token)]
+        due = [item for item in times if item[0] <= self.workflow.now]
+        return [token for _, _, token in sorted(due, key=lambda item: item[:2])]
 
     def _take(self, token: Token, event: Any) -> None:
         token.task_spec.catch(token, event)

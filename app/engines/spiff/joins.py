@@ -18,6 +18,8 @@ from app.engines.spiff.nodes import CannotGoOn, Flow
 from app.engines.spiff.tokens import Token
 from app.engines.spiff.values import merge
 
+_FIRED = TaskState.READY | TaskState.COMPLETED
+
 
 class _Join(Flow):
     """Consumes one token per incoming flow. Data of later arrivals counts where two branches set one name."""
@@ -144,7 +146,16 @@ class _EventJoin(Flow):
 
 
 class BoundaryJoin(_EventJoin, control.BoundaryEventJoin):
-    pass
+    def _check_threshold_structured(self, my_task: Token) -> tuple[bool, list[Token]]:
+        """Whether the activity is over, and what ends with it. Of two events that interrupt it only the first runs."""
+        split, own = cast("Token", my_task.find_ancestor(self.split_task)), my_task.parent
+        events = [token for token in split.children if hasattr(token.task_spec, "cancel_activity")]
+        activity = [token for token in split.children if token not in events]
+        if any(token.task_spec.cancel_activity and token._state & _FIRED for token in events):
+            return True, [token for token in events + activity if token is not own and token.unfinished()]
+        if all(token._state & TaskState.FINISHED_MASK for token in activity):
+            return True, [token for token in events if token._state == TaskState.WAITING]
+        return False, []
 
 
 class StartJoin(_EventJoin, control.StartEventJoin):

@@ -33,12 +33,13 @@ class Flow(Mixin):
     """Mixed into every task spec. SpiffWorkflow predicts the whole way ahead; here children are made when a token runs.
 
     ``rank`` orders what can run (smaller first), ``trace_id`` is the id that the trace shows or None, a ``quiet``
-    element is shown as entered when it runs rather than when a token reaches it, and one that ``looks_around``
-    depends on other tokens of its scope.
+    element is shown as entered when it can run rather than when a token reaches it, a ``momentary`` one only once it
+    has run, and one that ``looks_around`` depends on other tokens of its scope.
     """
 
     rank = 2
     quiet = False
+    momentary = False
     looks_around = False
     trace_id: str | None = None
     chooses = False

@@ -71,7 +71,11 @@ class Scope(Mixin):
 
     def _trace(self, token: Token, before: int, after: int) -> None:
         spec, note = token.task_spec, self.top_workflow.note
-        if after & REACHED:
+        if spec.momentary:
+            if after == TaskState.COMPLETED:
+                note(spec.trace_id, "entered")
+                note(spec.trace_id, "completed")
+        elif after & REACHED:
             if (after == TaskState.READY) if spec.quiet else not before & REACHED:
                 note(spec.trace_id, "entered")
         elif after == TaskState.COMPLETED:

@@ -71,10 +71,13 @@ def complete(
 def proceed(spec: LoadedSpec, state: bytes, *, bounds: Bounds, now: datetime) -> Outcome:
     """Fire the timers that are due at *now*, in due order, and run on, also from where a bound stopped."""
     instance = _load(spec, state, bounds, now)
+    run = _Budget(instance.bounds)
+    _drive(instance, run)
     for token in instance.event_manager.due_tokens():
-        if token.unfinished():
+        if token._state == TaskState.WAITING and not run.spent():
             instance.guarded_update(token)
-    return _run(instance)
+            _drive(instance, run)  # what one timer does may end the wait of the next
+    return _run(instance, run)
 
 
 def retry(
@@ -184,25 +187,40 @@ def _begin_by_hand(instance: Instance) -> None:
         starts[0]._ready()
 
 
-def _run(instance: Instance) -> Outcome:
-    """Run what needs no person, one token at a time, until everything waits or a bound is reached."""
-    bounds, deadline = instance.bounds, time.monotonic() + instance.bounds.seconds
-    steps = 0
-    while steps < bounds.steps and time.monotonic() < deadline:
-        token = instance.next_ready()
-        if token is None:
-            break
-        steps += 1
-        instance.idle_steps += 1
-        if instance.idle_steps > bounds.steps_between_waits:
-            text = f"the flow took {bounds.steps_between_waits} steps without waiting for anything"
-            instance.fail(token, Failure("endless-loop", text, 0))
-            continue
-        _step(instance, token)
+class _Budget:
+    """What is left of the bounds of one call."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.steps, self._bounds, self._deadline = 0, bounds, time.monotonic() + bounds.seconds
+
+    def spent(self) -> bool:
+        return self.steps >= self._bounds.steps or time.monotonic() >= self._deadline
+
+
+def _run(instance: Instance, budget: _Budget | None = None) -> Outcome:
+    """Run on, and read the instance as it stands then."""
+    budget = budget or _Budget(instance.bounds)
+    _drive(instance, budget)
     unfinished = instance.requeue(instance.next_ready())
     if not unfinished:
         instance.idle_steps = 0
-    return reading.outcome(instance, unfinished=unfinished, steps=steps)
+    return reading.outcome(instance, unfinished=unfinished, steps=budget.steps)
+
+
+def _drive(instance: Instance, budget: _Budget) -> None:
+    """Run what needs no person, one token at a time, until everything waits or a bound is reached."""
+    limit = instance.bounds.steps_between_waits
+    while not budget.spent():
+        token = instance.next_ready()
+        if token is None:
+            return
+        budget.steps += 1
+        instance.idle_steps += 1
+        if instance.idle_steps > limit:
+            text = f"the flow took {limit} steps without waiting for anything"
+            instance.fail(token, Failure("endless-loop", text, 0))
+            continue
+        _step(instance, token)
 
 
 def _step(instance: Instance, token: Token) -> None:

@@ -7,6 +7,7 @@ What passes here is also understood by the sandbox; what the sandbox understands
 from __future__ import annotations
 
 import ast
+import re
 import symtable
 from dataclasses import dataclass
 
@@ -75,6 +76,10 @@ _CURES: dict[type[ast.AST], tuple[str, str]] = {
 }
 
 
+_DUNDER = re.compile(r"__[a-z]+__")
+"""`"{0.__class__}".format(x)` reads attributes as code does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """What a text reads from the instance and writes to it. Names with a leading underscore are the text's own."""
@@ -120,6 +125,8 @@ def _check_name(node: ast.AST, line: int) -> None:
             raise ScriptRefused(f"`{name}` cannot be used in a model", line, cure, "script-name")
     if isinstance(node, ast.Attribute) and (node.attr.startswith("_") or node.attr in REFUSED_ATTRIBUTES):
         raise ScriptRefused(f"`.{node.attr}` cannot be used in a model", line, "use plain values", "script-name")
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and _DUNDER.search(node.value):
+        raise ScriptRefused("text cannot name internals like `__class__`", line, "leave it out", "script-name")
     if isinstance(node, ast.FunctionDef) and node.decorator_list:
         raise ScriptRefused("decorators cannot be used in a script", line, "call the function")
     if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name) and node.type.id == "BpmnError":

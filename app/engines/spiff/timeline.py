@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import text
@@ -32,4 +32,4 @@ async def of_instance(session: AsyncSession, case: str, instance_id: UUID, limit
 
 async def _rows(session: AsyncSession, sql: str, parameters: dict[str, Any]) -> list[EventRow]:
     found = await session.execute(text(sql), parameters)
-    return [EventRow(**{**row, "data": row["data"] or {}}) for row in found.mappings()]
+    return [EventRow(**cast("dict[str, Any]", {**row, "data": row["data"] or {}})) for row in found.mappings()]

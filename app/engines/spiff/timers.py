@@ -58,7 +58,7 @@ async def _fire_one(query: object, skipped: list[UUID]) -> int | None:
                 return 0
     except DBAPIError:
         raise
-    except Exception as error:
+    except Exception as error:  # edge of the relay: one broken instance must not stop the others
         if instance_id is None:
             raise
         log.error("instance cannot proceed", instance=str(instance_id), error=type(error).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,10 +68,27 @@ def test_the_expression_language_of_camunda_7_means_here_what_it_means_there(
 
 @pytest.mark.parametrize(
     "text",
-    ["${bean.call()}", "${execution.getVariable('x')}", "Hello ${name}", "${a}${b}", "${}", "${a =}", "${a = 1}", "${a b}",
-     "${lambda}", "${'open}", "${" + "(" * 10_000, "${" + "-" * 10_000 + "1}", "${a" + ">=a" * 60 + "}", "${a;b}", "${a->b}",
-     "${[1,2]}", "${a.class}x", "${def}"],
-)  # fmt: skip
+    [
+        "${bean.call()}",
+        "${execution.getVariable('x')}",
+        "Hello ${name}",
+        "${a}${b}",
+        "${}",
+        "${a =}",
+        "${a = 1}",
+        "${a b}",
+        "${lambda}",
+        "${'open}",
+        "${" + "(" * 10_000,
+        "${" + "-" * 10_000 + "1}",
+        "${a" + ">=a" * 60 + "}",
+        "${a;b}",
+        "${a->b}",
+        "${[1,2]}",
+        "${a.class}x",
+        "${def}",
+    ],
+)
 def test_what_is_outside_the_subset_is_refused(text: str) -> None:
     with pytest.raises(ScriptRefused) as raised:
         compile_expression(text, "camunda")
@@ -94,19 +112,15 @@ def test_feel_is_left_to_zeebe() -> None:
 
 @given(st.text(alphabet="ab1 .'\"()[]<>=!&|?:+-*/%{}$#\\emptyandornot", max_size=40))
 def test_no_text_makes_the_translation_fail_in_another_way(text: str) -> None:
-    try:
-        compile_expression("${" + text + "}", "camunda")
-    except ScriptRefused as refused:
-        assert refused.message
+    with contextlib.suppress(ScriptRefused):
+        assert compile_expression("${" + text + "}", "camunda").code
 
 
 @given(st.text(max_size=60))
 def test_no_text_makes_the_compilation_fail_in_another_way(text: str) -> None:
     for compile_ in (compile_script, compile_expression):
-        try:
-            compile_(text)
-        except ScriptRefused as refused:
-            assert refused.line >= 1
+        with contextlib.suppress(ScriptRefused):
+            assert compile_(text).code
 
 
 def test_the_names_a_script_reads_and_writes_are_known() -> None:

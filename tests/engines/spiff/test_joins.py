@@ -39,6 +39,21 @@ def test_an_inclusive_join_waits_only_for_branches_that_were_taken() -> None:
     assert Run(spec, n=1).complete("a").status == "completed"
 
 
+def test_an_inclusive_join_sees_a_token_behind_a_gateway_inside_a_branch() -> None:
+    xml = definitions(
+        "p", START, gateway("inclusive", "fork", default="rest"), gateway("inclusive", "join"), script("s", "x = 1"),
+        gateway("exclusive", "which", default="right"), user_task("a"), user_task("b"), gateway("exclusive", "merge"),
+        user_task("c"), user_task("d"), user_task("after"), END, flow("start", "fork"),
+        flow("fork", "d", flow_id="rest"), flow("fork", "which", "n > 0"), flow("fork", "s", "n > 1"),
+        flow("which", "a", "n > 5"), flow("which", "b", flow_id="right"), flow("a", "merge"), flow("b", "merge"),
+        flow("merge", "c"), flow("c", "join"), flow("s", "join"), flow("d", "join"), flow("join", "after"),
+        flow("after", "end"),
+    )  # fmt: skip
+    run = Run(loaded(xml), n=2)
+    assert run.open == ["b"]
+    assert run.complete("b").complete("c").open == ["after"]
+
+
 def test_a_fork_and_its_join_in_a_loop_wait_for_both_branches_each_turn_in_any_order() -> None:
     xml = definitions(
         "p", START, gateway("exclusive", "merge"), gateway("parallel", "fork"), user_task("a"), user_task("b"),

@@ -88,9 +88,9 @@ def test_a_failing_run_of_several_is_retried_alone() -> None:
 
 
 def test_camundas_words_for_a_collection_are_understood() -> None:
-    loop = '<bpmn:multiInstanceLoopCharacteristics camunda:collection="${items}" camunda:elementVariable="item" />'
-    run = Run(loaded(one(with_loop(script("s", "total = total + item"), loop.replace(" c", ' isSequential="true" c', 1)))),
-              items=[1, 2, 3], total=0)  # fmt: skip
+    words = 'isSequential="true" camunda:collection="${items}" camunda:elementVariable="item"'
+    loop = f"<bpmn:multiInstanceLoopCharacteristics {words} />"
+    run = Run(loaded(one(with_loop(script("s", "total = total + item"), loop))), items=[1, 2, 3], total=0)
     assert run.variables["total"] == 6
 
 

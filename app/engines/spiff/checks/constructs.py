@@ -6,7 +6,7 @@ a test that shows it.
 
 from __future__ import annotations
 
-from app.engines.spiff.checks.model import ACTIVITIES, FLOW_NODES, SCOPES, B, Model, kind, scope_of
+from app.engines.spiff.checks.model import ACTIVITIES, FLOW_NODES, SCOPES, B, C, Model, kind, scope_of
 from app.engines.spiff.intake import SPIFF, Xml
 
 _ELEMENTS: dict[str, tuple[str, str, str]] = {
@@ -18,30 +18,33 @@ _ELEMENTS: dict[str, tuple[str, str, str]] = {
     "implicitThrowEvent": ("unsupported-element", "implicit throw events are not run", "draw a throw event"),
     "serviceTask": ("unbound-service", "no program takes this service task",
                     "make it a script or user task; external topics are not served here yet"),
-    "sendTask": ("unbound-service", "no program takes this send task",
-                 "use a message throw event; external topics are not served here yet"),
     "businessRuleTask": ("unbound-service", "decision tables are not run here", "write the rule in a script task"),
 }  # fmt: skip
+_PROGRAMS = frozenset(C + name for name in ("class", "delegateExpression", "expression", "type", "topic"))
 _GLOBAL = ("globalTask", "globalUserTask", "globalManualTask", "globalScriptTask", "globalBusinessRuleTask")
 _DEFINITIONS: dict[str, tuple[str, str, str]] = {
     "linkEventDefinition": ("link-event", "link events are not run", "draw the sequence flow itself"),
     "compensateEventDefinition": ("compensation", "compensation is not run", "draw the undoing steps in the flow"),
     "conditionalEventDefinition": ("conditional-event", "conditional events are not run",
                                    "use a gateway, or a signal thrown where the data changes"),
-    "escalationEventDefinition": ("escalation", "escalations are not run", "use a signal, or a gateway"),
     "eventDefinitionRef": ("event-definition-ref", "event definitions by reference are not run",
                            "put the definition into the event"),
 }  # fmt: skip
 _PLACES: dict[str, frozenset[str]] = {
     "startEvent": frozenset({"messageEventDefinition", "signalEventDefinition"}),
     "endEvent": frozenset(
-        {"messageEventDefinition", "errorEventDefinition", "terminateEventDefinition", "cancelEventDefinition"}
+        {"messageEventDefinition", "signalEventDefinition", "errorEventDefinition", "escalationEventDefinition",
+         "terminateEventDefinition", "cancelEventDefinition"}
     ),
     "intermediateCatchEvent": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition"}),
-    "intermediateThrowEvent": frozenset({"messageEventDefinition", "signalEventDefinition"}),
+    "intermediateThrowEvent": frozenset(
+        {"messageEventDefinition", "signalEventDefinition", "escalationEventDefinition"}
+    ),
     "boundaryEvent": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition",
-                                "errorEventDefinition", "cancelEventDefinition"}),
+                                "errorEventDefinition", "escalationEventDefinition", "cancelEventDefinition"}),
 }  # fmt: skip
+_TOGETHER = frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition"})
+"""Definitions of which one event may have several."""
 _INERT = frozenset(
     {"dataObject", "dataObjectReference", "dataStoreReference", "sequenceFlow", "laneSet", "textAnnotation",
      "association", "group", "extensionElements", "documentation", "incoming", "outgoing", "ioSpecification",
@@ -73,11 +76,18 @@ def _check_element(model: Model, node: Xml) -> None:
     found = _ELEMENTS.get(kind(node))
     if found:
         model.report(found[0], node, found[1], found[2])
+    if kind(node) == "sendTask" and (node.get("messageRef") is None or _has_program(node)):
+        model.report("unbound-service", node, "no program takes this send task",
+                     "choose a message for it; external topics are not served here yet")  # fmt: skip
     if kind(node) in ("dataStoreReference",) or _touches_store(model, node):
         _check_store(model, node)
     if kind(node) == "ioSpecification" and any(kind(c) in ("dataInput", "dataOutput") for c in node):
         fix = "take the declaration out: every variable of the instance can be used"
         model.report("io-specification", node.getparent(), "its declared data would hide all other variables", fix)
+
+
+def _has_program(node: Xml) -> bool:
+    return any(name in _PROGRAMS for name in node.attrib)
 
 
 def _touches_store(model: Model, node: Xml) -> bool:
@@ -100,7 +110,7 @@ def _check_event(model: Model, node: Xml) -> None:
     if node.get("triggeredByEvent"):
         return
     definitions = model.definitions(node)
-    if len(definitions) > 1:
+    if len(definitions) > 1 and (kind(node) == "startEvent" or not {kind(d) for d in definitions} <= _TOGETHER):
         model.report("several-event-definitions", node, "has several event definitions", "use one event for each")
         return
     if not definitions:
@@ -108,22 +118,20 @@ def _check_event(model: Model, node: Xml) -> None:
             model.report("event-definition-missing", node, "does not say what it waits for", "give it a message, timer "
                          "or signal")  # fmt: skip
         return
-    found = kind(definitions[0])
-    if found in _DEFINITIONS:
-        rule, message, fix = _DEFINITIONS[found]
-        model.report(rule, node, message, fix)
-    elif found not in _PLACES[kind(node)]:
-        _refuse_place(model, node, found)
-    else:
-        _check_definition(model, node, definitions[0])
+    for definition in definitions:
+        found = kind(definition)
+        if found in _DEFINITIONS:
+            rule, message, fix = _DEFINITIONS[found]
+            model.report(rule, node, message, fix)
+        elif found not in _PLACES[kind(node)]:
+            _refuse_place(model, node, found)
+        else:
+            _check_definition(model, node, definition)
 
 
 def _refuse_place(model: Model, node: Xml, found: str) -> None:
     name = found.removesuffix("EventDefinition")
-    if kind(node) == "endEvent" and name == "signal":
-        model.report("signal-end", node, "a signal end event throws nothing here",
-                     "use a signal throw event before a plain end event")  # fmt: skip
-    elif kind(node) == "startEvent" and name == "timer":
+    if kind(node) == "startEvent" and name == "timer":
         model.report("start-event-type", node, "timers do not start processes here",
                      "start it by the API or a schedule, with a plain start event")  # fmt: skip
     else:
@@ -176,10 +184,12 @@ def _check_loops(model: Model, node: Xml) -> None:
 
 def check_errors(model: Model) -> None:
     """Who catches an error end event: exactly one boundary event around it, or the deployment says who does not."""
-    for event in model.nodes_of("endEvent", "boundaryEvent"):
+    for event in model.nodes_of("endEvent", "boundaryEvent", "intermediateThrowEvent"):
         for definition in model.definitions(event):
             if kind(definition) == "errorEventDefinition":
                 _check_error(model, event, definition)
+            elif kind(definition) == "escalationEventDefinition":
+                _check_escalation(model, event, definition)
 
 
 def _check_error(model: Model, event: Xml, definition: Xml) -> None:
@@ -197,6 +207,17 @@ def _check_error(model: Model, event: Xml, definition: Xml) -> None:
         called = "by the caller, or " if kind(scope_of(event)) == "process" else ""
         message = f"nothing around it catches {error.get('errorCode')}: unless caught {called}it becomes an incident"
         model.report("error-uncaught", event, message, "attach an error boundary event to the sub-process around it")
+
+
+def _check_escalation(model: Model, event: Xml, definition: Xml) -> None:
+    escalation = model.ids.get(definition.get("escalationRef", ""))
+    if kind(event) == "boundaryEvent" and definition.get("escalationRef") is None:
+        return  # catches any
+    if escalation is None and definition.get("escalationRef") is not None:
+        return  # a dangling reference, reported as such
+    if escalation is None or not escalation.get("escalationCode"):
+        message = "its escalation has no code"
+        model.report("error-code", event, message, "choose an escalation that has a code")
 
 
 def _hosts_around(node: Xml) -> set[str]:

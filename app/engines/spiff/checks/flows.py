@@ -139,8 +139,9 @@ def _check_loops(model: Model, scope: Xml) -> None:
                 free.append(target)
     circle = _pruned(links)
     if circle:
-        node = min((model.ids[own] for own in circle), key=lambda found: found.sourceline or 0)
-        model.report("loop-without-wait", node, f"a loop in which nothing waits: {', '.join(sorted(circle)[:6])}",
+        inside = [node for node in model.children(scope) if node.get("id") in circle]
+        names = ", ".join(node.get("id", "") for node in inside[:6])
+        model.report("loop-without-wait", inside[0], f"a loop in which nothing waits: {names}",
                      "let a task, event or timer in the loop wait, or make sure that it ends")  # fmt: skip
 
 

@@ -57,7 +57,8 @@ class Model:
     def __post_init__(self) -> None:
         self.ids: dict[str, Xml] = {}
         for node in self.root.iter(f"{B}*"):
-            self.ids.setdefault(node.get("id", ""), node)
+            if node.get("id"):
+                self.ids.setdefault(node.get("id"), node)
         self.processes = [p for p in self.root.iter(f"{B}process") if p.get("isExecutable") in ("true", "1")]
         self.nodes = [n for p in self.processes for n in p.iter(f"{B}*") if kind(n) in FLOW_NODES]
         self.flows = [f for p in self.processes for f in p.iter(f"{B}sequenceFlow")]

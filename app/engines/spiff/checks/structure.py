@@ -63,16 +63,16 @@ def _check_scope(model: Model, scope: Xml) -> None:
     starts = [node for node in children if kind(node) == "startEvent"]
     if not starts:
         model.report("no-start-event", scope, "has no start event", "draw one, and a flow from it")
-    if not any(kind(node) == "endEvent" for node in children):
+    ends = any(kind(node) == "endEvent" for node in children)
+    if not ends:
         model.report("no-end-event", scope, "has no end event and would never complete", "draw one where the flow ends")
-    blank = [node for node in starts if not model.definitions(node)]
-    if len(blank) > 1 or (kind(scope) in SCOPES and len(starts) > 1):
-        model.report("several-start-events", scope, "has several plain start events", "keep one")
+    if len(starts) > 1:
+        model.report("several-start-events", scope, "has several start events", "keep one, or draw two processes")
     for node in starts:
         if kind(scope) in SCOPES and model.definitions(node):
             fix = "start a sub-process with a plain start event, and wait for the event behind it"
             model.report("sub-process-start", node, "a sub-process cannot start with an event of its own", fix)
-    for node in children:
+    for node in children if ends else ():  # without an end event each last element would be a dead end too
         _check_ends(model, node)
 
 
@@ -82,10 +82,15 @@ def _check_ends(model: Model, node: Xml) -> None:
     if type_ == "endEvent":
         if model.outgoing.get(own):
             model.report("end-event-flow", node, "has a flow that leaves it", "end there, or use another event")
-    elif not model.outgoing.get(own) and node.get("isForCompensation") not in ("true", "1"):
+    elif not model.outgoing.get(own) and not _stands_apart(node):
         model.report("dead-end", node, "has no way out", "draw a flow on, or to an end event")
     if type_ == "startEvent" and model.incoming.get(own):
         model.report("end-event-flow", node, "has a flow that leads into it", "lead the flow to the next element")
+
+
+def _stands_apart(node: Xml) -> bool:
+    """Event sub-processes and compensation handlers have no sequence flows."""
+    return node.get("isForCompensation") in ("true", "1") or node.get("triggeredByEvent") in ("true", "1")
 
 
 def _check_flow(model: Model, flow: Xml) -> None:

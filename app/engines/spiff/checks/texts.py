@@ -13,7 +13,7 @@ from typing import Literal
 from app.engines.spiff.checks import timers
 from app.engines.spiff.checks.model import B, C, Model, Text, kind
 from app.engines.spiff.expressions import compile_expression, compile_script, first_line, tidy, translate, with_inputs
-from app.engines.spiff.intake import SPIFF, Xml
+from app.engines.spiff.intake import Xml
 from app.engines.spiff.subset import ScriptRefused
 
 _PYTHON = frozenset({"", "python", "python3", "text/python", "text/x-python", "application/x-python"})
@@ -26,9 +26,6 @@ def check(model: Model) -> None:
     for node in list(model.nodes):
         if kind(node) == "scriptTask":
             _script_task(model, node)
-        for slot in ("preScript", "postScript"):
-            for text in node.iterfind(f"{B}extensionElements/{{{SPIFF}}}{slot}"):
-                _script(model, node, text, text.text or "")
     for flow in model.flows:
         condition = flow.find(f"{B}conditionExpression")
         if condition is not None and (condition.text or "").strip():
@@ -94,7 +91,7 @@ def _script_task(model: Model, node: Xml) -> None:
 def _script(model: Model, node: Xml, holder: Xml, source: str) -> None:
     try:
         compile_script(source)  # first on its own, so that lines are those of the file
-        text = _extended(model, node, tidy(source)) if kind(holder) == "script" else tidy(source)
+        text = _extended(model, node, tidy(source))
         compiled = compile_script(text)
     except ScriptRefused as refused:
         _refuse(model, node, holder, refused, "script-syntax")

@@ -32,7 +32,7 @@ _CHILDREN = frozenset({"formData", "properties", "inputOutput", "failedJobRetryT
 _FORM = frozenset({"formKey", "formRef", "formRefBinding", "formRefVersion"})
 _LISTENERS = frozenset({"executionListener", "taskListener"})
 _UNBOUND = frozenset({"serviceTask", "sendTask", "businessRuleTask"})
-_SPIFF_KNOWN = frozenset({"preScript", "postScript", "properties", "property", "instructionsForEndUser", "unitTests",
+_SPIFF_KNOWN = frozenset({"properties", "property", "instructionsForEndUser", "unitTests",
                           "unitTest", "guestConfirmation", "taskMetadataValues"})  # fmt: skip
 
 
@@ -44,6 +44,9 @@ def check(model: Model) -> dict[str, UserTaskInfo]:
                 _check_attributes(model, node)
             else:
                 _check_children(model, node)
+    for tag in ("message", "signal", "error", "escalation"):
+        for extensions in model.root.iterfind(f"{B}{tag}/{B}extensionElements"):
+            _check_children(model, extensions)
     return {node.get("id", ""): _info(model, node) for node in model.nodes_of("userTask", "manualTask")}
 
 
