@@ -59,7 +59,7 @@ class Run:
         try:
             await self._prepare()
             await self._spawn()
-        except (OSError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever keeps a service from starting is shown and tried again
             self.note = str(error).strip().splitlines()[-1][:160] if str(error) else type(error).__name__
             return False
         came_up = await self._wait_ready()
