@@ -14,7 +14,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import log as logging
 from app.core.lifetime import die_with_parent_if_asked
@@ -26,7 +26,7 @@ from app.engines.spiff import timers
 
 T = TypeVar("T")
 DRAIN_SECONDS = 20
-AWAY = (OSError, DBAPIError, InterfaceError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+AWAY = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
 class Relay:
@@ -42,14 +42,23 @@ class Relay:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until :meth:`stop`; then at most 20 s to finish what was begun."""
+        """Until :meth:`stop`; then at most 20 s to finish what was begun.
+
+        A loop that ends by itself ends the process with its error: half a relay would look alive and do nothing.
+        """
         loops = [asyncio.create_task(loop) for loop in (self._listen(), self._send(), self._fire(), self._beat())]
-        await self._stop.wait()
-        _done, pending = await asyncio.wait(loops, timeout=DRAIN_SECONDS)
-        for task in pending:
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([*loops, stopped], return_when=asyncio.FIRST_COMPLETED)
+        self.stop()
+        await asyncio.wait(loops, timeout=DRAIN_SECONDS)
+        for task in loops:
             task.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        ends = await asyncio.gather(*loops, return_exceptions=True)
+        await self._surviving(relay.rest(self._name))
         await dispose()
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
 
     async def _listen(self) -> None:
         while not self._stop.is_set():
@@ -67,12 +76,22 @@ class Relay:
             await self._pause(0.5)
 
     async def _send(self) -> None:
+        in_hand = set[asyncio.Task[None]]()
         while not self._stop.is_set():
             self._wake.clear()
-            claimed = await self._surviving(relay.send_due())
-            if not claimed:
+            free = settings().relay.batch - len(in_hand)
+            claimed = (await self._surviving(relay.claim(free)) or []) if free else []
+            for effect in claimed:
+                task = asyncio.create_task(self._surviving(relay.deliver(effect)))
+                in_hand.add(task)
+                task.add_done_callback(in_hand.discard)
+            if len(claimed) < free:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), settings().relay.poll_seconds)
+            elif in_hand:  # a receiver that hangs holds one place, not the others
+                await asyncio.wait(in_hand, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+        if in_hand:
+            await asyncio.wait(in_hand)
 
     async def _fire(self) -> None:
         while not self._stop.is_set():

@@ -1,1 +1,1 @@
-"""The clinic's rules as plain async functions: ``AsyncSession`` first, never a commit, no framework."""
+"""The clinic's rules as plain async functions: ``Session`` first, never a commit, no framework."""

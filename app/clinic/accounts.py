@@ -15,7 +15,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clinic import audit
 from app.core.actor import Actor
@@ -23,6 +22,7 @@ from app.core.errors import Conflict, Invalid, NotFound, SignInRequired
 from app.core.ids import uuid7
 from app.core.settings import settings
 from app.db.people import ROLES
+from app.db.session import Session
 
 REFUSED = "The user name or the password is not right."
 """The one answer to every failed sign-in, so that nobody learns which part was wrong."""
@@ -81,7 +81,7 @@ def _actor(row: Row[Any]) -> Actor:
     return Actor(row.id, row.username, row.display_name, frozenset(row.roles), frozenset(row.groups), row.locale)
 
 
-async def authenticate(session: AsyncSession, username: str, password: str) -> Actor:
+async def authenticate(session: Session, username: str, password: str) -> Actor:
     """The person with this name and password; the attempt is audited either way.
 
     Raises:
@@ -105,7 +105,7 @@ async def authenticate(session: AsyncSession, username: str, password: str) -> A
     return _actor(row)
 
 
-async def record_refusal(session: AsyncSession, username: str, address: str) -> None:
+async def record_refusal(session: Session, username: str, address: str) -> None:
     """A failed sign-in, in a transaction of its own, since the failed one is rolled back."""
     data = {"username": username[:20], "address": address}
     await audit.record(session, "account.sign-in-refused", data=data)
@@ -123,7 +123,7 @@ def digest(value: str) -> bytes:
     return hashlib.sha256(value.encode()).digest()
 
 
-async def issue_token(session: AsyncSession, actor: Actor) -> NewToken:
+async def issue_token(session: Session, actor: Actor) -> NewToken:
     """A bearer token of the API."""
     value, minutes = secrets.token_urlsafe(32), settings().security.token_minutes
     await session.execute(
@@ -142,7 +142,7 @@ _BY_TOKEN = text(
 )
 
 
-async def actor_of_token(session: AsyncSession, value: str) -> Actor:
+async def actor_of_token(session: Session, value: str) -> Actor:
     """Who a bearer token stands for, in one statement. Raises :class:`SignInRequired`."""
     row = (await session.execute(_BY_TOKEN, {"hash": digest(value)})).first()
     if row is None:
@@ -150,7 +150,7 @@ async def actor_of_token(session: AsyncSession, value: str) -> Actor:
     return _actor(row)
 
 
-async def open_session(session: AsyncSession, actor: Actor) -> str:
+async def open_session(session: Session, actor: Actor) -> str:
     """A new browser session; its value goes into the cookie and nowhere else."""
     value = secrets.token_urlsafe(32)
     await session.execute(
@@ -175,7 +175,7 @@ _BY_SESSION = text(
 )
 
 
-async def actor_of_session(session: AsyncSession, value: str) -> Actor | None:
+async def actor_of_session(session: Session, value: str) -> Actor | None:
     """Who a browser session belongs to, or None; being used keeps it alive."""
     row = (await session.execute(_BY_SESSION, {"hash": digest(value)})).first()
     if row is None:
@@ -189,7 +189,7 @@ async def actor_of_session(session: AsyncSession, value: str) -> Actor | None:
     return _actor(row)
 
 
-async def close_session(session: AsyncSession, value: str) -> None:
+async def close_session(session: Session, value: str) -> None:
     """Sign a browser out: its cookie is worth nothing from now on."""
     row = (
         await session.execute(
@@ -201,7 +201,7 @@ async def close_session(session: AsyncSession, value: str) -> None:
 
 
 async def create(
-    session: AsyncSession,
+    session: Session,
     username: str,
     password: str,
     roles: Iterable[str],
@@ -251,7 +251,7 @@ def check_fields(username: str, password: str, roles: Iterable[str]) -> None:
         raise Invalid(errors)
 
 
-async def set_password(session: AsyncSession, login_id: int, password: str, *, by: Actor | None = None) -> None:
+async def set_password(session: Session, login_id: int, password: str, *, by: Actor | None = None) -> None:
     """Change a password and sign the account out everywhere. Raises :class:`Invalid` or :class:`NotFound`."""
     check_fields("x", password, [])
     await _change(session, login_id, "password = :value, password_changed_at = now()", await hash_password(password))
@@ -261,7 +261,7 @@ async def set_password(session: AsyncSession, login_id: int, password: str, *, b
     )
 
 
-async def set_roles(session: AsyncSession, login_id: int, roles: Iterable[str], *, by: Actor | None = None) -> None:
+async def set_roles(session: Session, login_id: int, roles: Iterable[str], *, by: Actor | None = None) -> None:
     """Replace an account's roles. Raises :class:`Invalid` or :class:`NotFound`."""
     chosen = sorted(set(roles))
     check_fields("x", "x" * PASSWORD_LENGTH[0], chosen)
@@ -270,14 +270,14 @@ async def set_roles(session: AsyncSession, login_id: int, roles: Iterable[str], 
     await audit.record(session, "account.roles-changed", actor_id=by.id if by else None, data=data)
 
 
-async def disable(session: AsyncSession, login_id: int, *, by: Actor | None = None) -> None:
+async def disable(session: Session, login_id: int, *, by: Actor | None = None) -> None:
     """Close an account: it can no longer sign in and is signed out everywhere. Raises :class:`NotFound`."""
     await _change(session, login_id, "disabled_at = :value", datetime.now().astimezone())
     await sign_out_everywhere(session, login_id)
     await audit.record(session, "account.disabled", actor_id=by.id if by else None, data={"login": login_id})
 
 
-async def _change(session: AsyncSession, login_id: int, what: str, value: object) -> None:
+async def _change(session: Session, login_id: int, what: str, value: object) -> None:
     done = await session.execute(
         text(f"update login set {what} where id = :id returning id"),  # noqa: S608 - three constants above
         {"id": login_id, "value": value},
@@ -286,7 +286,7 @@ async def _change(session: AsyncSession, login_id: int, what: str, value: object
         raise NotFound("No such account.")
 
 
-async def sign_out_everywhere(session: AsyncSession, login_id: int) -> None:
+async def sign_out_everywhere(session: Session, login_id: int) -> None:
     """End every browser session and bearer token of an account."""
     await session.execute(text("delete from web_session where login_id = :id"), {"id": login_id})
     await session.execute(

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.session import Session
 
 _INSERT = text("""
     insert into case_event (kind, case_no, instance_id, task_id, actor_id, data)
@@ -16,7 +17,7 @@ _INSERT = text("""
 
 
 async def record(
-    session: AsyncSession,
+    session: Session,
     kind: str,
     *,
     actor_id: int | None = None,

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clinic import accounts
 from app.core.settings import settings
+from app.db.session import Session
 
 NO_SIGN_IN = "!"
 """Stands where a password's hash would: nobody can sign in to this account."""
@@ -69,7 +69,7 @@ PATIENTS = 48
 ADMINISTRATORS = (("HSP-100", "admin", "Ada", "Lindqvist"), ("HSP-101", "hsp101", "Ruth", "Mbeki"))
 
 
-async def seed(session: AsyncSession, password: str) -> None:
+async def seed(session: Session, password: str) -> None:
     """Users, profiles, groups, appointments and diagnoses of the demo clinic. *password* is the demo users'."""
     await _users(session, password)
     await _logins(session, [username for _empid, username, *_ in ADMINISTRATORS])
@@ -82,7 +82,7 @@ async def seed(session: AsyncSession, password: str) -> None:
         await session.execute(_insert("diagnosis", _DIAGNOSIS), [*_diagnoses()])
 
 
-async def _users(session: AsyncSession, password: str) -> None:
+async def _users(session: Session, password: str) -> None:
     known = {
         row.username: row
         for row in await session.execute(
@@ -114,7 +114,7 @@ def _same(stored: str, password: str) -> bool:
         return False
 
 
-async def _logins(session: AsyncSession, usernames: list[str]) -> None:
+async def _logins(session: Session, usernames: list[str]) -> None:
     await session.execute(
         text("insert into login (username, password) values (:username, :password) on conflict do nothing"),
         [{"username": username, "password": NO_SIGN_IN} for username in usernames],

@@ -12,10 +12,40 @@ import contextvars
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+import uvloop
 
 R = TypeVar("R")
+
+
+class _Call(Generic[R]):
+    """One coroutine on its way through the loop. `run_coroutine_threadsafe` chains two futures."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, R]) -> None:
+        self._coroutine = coroutine
+        self.answer: Future[R] = Future()
+        self.context: contextvars.Context | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._task = loop.create_task(self._run())
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            result = await self._coroutine
+        except BaseException as error:  # noqa: BLE001 - handed to the waiting thread, whatever it is
+            self.context = contextvars.copy_context()
+            self.answer.set_exception(error)
+        else:
+            self.context = contextvars.copy_context()
+            self.answer.set_result(result)
 
 
 class LoopThread:
@@ -39,7 +69,7 @@ class LoopThread:
         return self._loop
 
     def _start(self) -> None:
-        loop = asyncio.new_event_loop()
+        loop = uvloop.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
         thread.start()
         self._loop, self._thread, self._pid = loop, thread, os.getpid()
@@ -56,23 +86,17 @@ class LoopThread:
         if threading.current_thread() is self._thread and self._pid == os.getpid():
             coroutine.close()
             raise RuntimeError("LoopThread.run() was called on its own loop: await the coroutine instead")
-        contexts: list[contextvars.Context] = []
-
-        async def call() -> R:
-            try:
-                return await coroutine
-            finally:
-                contexts.append(contextvars.copy_context())
-
-        future = asyncio.run_coroutine_threadsafe(call(), self.loop)
+        call = _Call(coroutine)
+        loop = self.loop
+        loop.call_soon_threadsafe(call.begin, loop)
         try:
-            return future.result(timeout)
+            return call.answer.result(timeout)
         except FutureTimeoutError:
-            future.cancel()
+            loop.call_soon_threadsafe(call.cancel)
             raise
         finally:
-            for context in contexts:
-                _adopt(context)
+            if call.context is not None:
+                _adopt(call.context)
 
     def stop(self) -> None:
         """Stop the loop and its thread; the next use starts new ones."""

@@ -96,7 +96,8 @@ class Engine(Section):
 
 class Relay(Section):
     poll_seconds: float = 1.0
-    batch: int = 50
+    batch: int = 8
+    lease_seconds: float = 60.0
     max_attempts: int = 8
 
 

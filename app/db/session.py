@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from weakref import WeakKeyDictionary
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.core.settings import settings
 
-_engines: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEngine] = WeakKeyDictionary()
+Session = AsyncConnection
+"""What functions take to read and write: one connection, in the transaction of the edge that opened it. No ORM."""
+
+_engines: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[AsyncEngine, AsyncEngine]] = WeakKeyDictionary()
 
 
 def _dumps(value: object) -> str:
@@ -45,30 +47,31 @@ def make_engine(url: str | None = None) -> AsyncEngine:
 
 def engine() -> AsyncEngine:
     """The engine of the running loop. asyncpg connections belong to the loop that made them."""
+    return _of_loop()[0]
+
+
+def _of_loop() -> tuple[AsyncEngine, AsyncEngine]:
+    """The loop's engine, and the same one for reads; made once, since options cost as much as a statement."""
     loop = asyncio.get_running_loop()
-    if loop not in _engines:
-        _engines[loop] = make_engine()
-    return _engines[loop]
+    found = _engines.get(loop)
+    if found is None:
+        made = make_engine()
+        found = _engines[loop] = (made, made.execution_options(isolation_level="AUTOCOMMIT"))
+    return found
 
 
 async def dispose() -> None:
     """Close the running loop's connections."""
     found = _engines.pop(asyncio.get_running_loop(), None)
     if found is not None:
-        await found.dispose()
+        await found[0].dispose()
 
 
-@asynccontextmanager
-async def transaction() -> AsyncGenerator[AsyncSession]:
+def transaction() -> AbstractAsyncContextManager[Session]:
     """A session whose work commits when the block ends and is rolled back when it raises."""
-    async with AsyncSession(engine(), expire_on_commit=False) as session, session.begin():
-        yield session
+    return engine().begin()
 
 
-@asynccontextmanager
-async def reading() -> AsyncGenerator[AsyncSession]:
+def reading() -> AbstractAsyncContextManager[Session]:
     """A session for reads. Each statement stands alone, so no BEGIN and ROLLBACK are paid for around it."""
-    async with AsyncSession(
-        engine().execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
-    ) as session:
-        yield session
+    return _of_loop()[1].connect()

@@ -9,12 +9,10 @@ import asyncio
 import os
 import sys
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.clinic import demo
 from app.core.settings import ROOT, settings
 from app.db import migrate
-from app.db.session import dispose, transaction
+from app.db.session import Session, dispose, transaction
 from app.engines.spiff import models
 from app.engines.spiff.specs import BundleFile
 
@@ -30,7 +28,7 @@ async def seed(password: str) -> None:
     await dispose()
 
 
-async def deploy_shipped(session: AsyncSession) -> None:
+async def deploy_shipped(session: Session) -> None:
     """Deploy the models that ship with DAMS; an unchanged file keeps its version."""
     for path in sorted(SHIPPED.glob("*.bpmn")):
         report = await models.check([BundleFile(path.name, path.read_bytes())])

@@ -25,8 +25,7 @@ async def send(effect: Effect) -> None:
         raise Undeliverable("nobody to send to has an address")
     mail = settings().mail
     message = compose(effect, mail.sender)
-    for name, address in recipients:
-        message["To"] = formataddr((name, address))
+    message["To"] = ", ".join(formataddr(recipient) for recipient in recipients)
     try:
         await aiosmtplib.send(
             message,
@@ -41,6 +40,10 @@ async def send(effect: Effect) -> None:
     except aiosmtplib.SMTPResponseException as error:
         if error.code in NEVER_AGAIN:
             raise Undeliverable(f"the mail server answered {error.code}") from error
+        raise
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        if all(refused.code in NEVER_AGAIN for refused in error.recipients):
+            raise Undeliverable("the mail server refused every recipient") from error
         raise
 
 

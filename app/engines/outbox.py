@@ -10,12 +10,12 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import NotFound
 from app.core.ids import uuid7
+from app.db.session import Session
 
 _INSERT = text("""
     insert into outbox (id, kind, key, payload, case_no, instance_id)
@@ -24,7 +24,7 @@ _INSERT = text("""
 
 
 async def enqueue(
-    session: AsyncSession,
+    session: Session,
     kind: str,
     key: str,
     payload: dict[str, Any],
@@ -40,7 +40,7 @@ async def enqueue(
     return (await session.execute(_INSERT, given)).first() is not None
 
 
-async def retry_dead(session: AsyncSession, actor: Actor, outbox_id: UUID) -> None:
+async def retry_dead(session: Session, actor: Actor, outbox_id: UUID) -> None:
     """Send a parked effect again and close its incident. Raises :class:`NotFound` if it is not parked."""
     actor.require("ops", "admin")
     done = await session.execute(

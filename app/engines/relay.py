@@ -21,39 +21,32 @@ from app.engines.spiff import thrown
 
 SENDING = (mail, thrown)
 """The modules that send; importing them registers their senders. A new effect is one module and its name here."""
-LEASE_SECONDS = 60
 LONGEST_BACK_OFF = 600.0
-AT_ONCE = 8
 
-_CLAIM = text(f"""
-    update outbox o set next_at = now() + interval '{LEASE_SECONDS} s', attempts = attempts + 1
+_CLAIM = text("""
+    update outbox o set next_at = now() + make_interval(secs => :lease), attempts = attempts + 1
     from (select id from outbox where state = 'pending' and next_at <= now()
-          order by next_at limit :batch for update skip locked) due
+          order by next_at limit :limit for update skip locked) due
     where o.id = due.id returning o.id, o.kind, o.key, o.payload, o.attempts
-""").columns(payload=JSONB)  # noqa: S608 - a constant
+""").columns(payload=JSONB)
 
 
-async def send_due() -> int:
-    """Send what is due, a few at a time. How many rows were claimed."""
+async def claim(limit: int) -> list[Effect]:
+    """Take up to *limit* due effects for this process. Each must go through :func:`deliver` at once."""
     async with transaction() as session:
-        rows = (await session.execute(_CLAIM, {"batch": settings().relay.batch})).all()
-    lanes = asyncio.Semaphore(AT_ONCE)
-
-    async def one(effect: Effect) -> None:
-        async with lanes:
-            await _send(effect)
-
-    await asyncio.gather(*(one(Effect(row.id, row.kind, row.key, row.payload, row.attempts)) for row in rows))
-    return len(rows)
+        rows = await session.execute(_CLAIM, {"limit": limit, "lease": settings().relay.lease_seconds})
+        return [Effect(row.id, row.kind, row.key, row.payload, row.attempts) for row in rows]
 
 
-async def _send(effect: Effect) -> None:
+async def deliver(effect: Effect) -> None:
+    """Send a claimed effect and mark it: sent, to be tried again, or parked."""
     send = senders.get(effect.kind)
     if send is None:
         await _park(effect, f"nothing sends {effect.kind!r}")
         return
     try:
-        await asyncio.wait_for(send(effect), LEASE_SECONDS / 2)
+        # Half the lease: while it is being sent nobody else may think that this process has died.
+        await asyncio.wait_for(send(effect), settings().relay.lease_seconds / 2)
     except Undeliverable as error:
         await _park(effect, error.detail)
     except Exception as error:  # noqa: BLE001 - whatever a receiver's client raises, the row must be tried again
@@ -100,10 +93,17 @@ async def _park(effect: Effect, error: str) -> None:
 
 
 async def beat(name: str, pid: int) -> None:
-    """This process's sign of life."""
+    """This process's sign of life; those of processes that ended long ago go."""
     async with transaction() as session:
+        await session.execute(text("delete from worker_heartbeat where seen_at < now() - interval '1 day'"))
         await session.execute(
             text("""insert into worker_heartbeat (name, kind, pid) values (:name, 'relay', :pid)
                     on conflict (name) do update set seen_at = now(), pid = excluded.pid"""),
             {"name": name, "pid": pid},
         )
+
+
+async def rest(name: str) -> None:
+    """This process ends as it should: no sign of life stands for it any longer."""
+    async with transaction() as session:
+        await session.execute(text("delete from worker_heartbeat where name = :name"), {"name": name})

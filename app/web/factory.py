@@ -61,6 +61,7 @@ def create_app() -> Flask:
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
     )
     security.csrf.init_app(flask)
+    flask.admit = security.admit
     flask.before_request(security.guard)
     flask.after_request(security.harden)
     errors.register(flask)

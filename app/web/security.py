@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -92,7 +93,7 @@ async def _load() -> Actor | None:
 
 
 def guard() -> AnyResponse | None:
-    """Before each request: load the person, check origin and CSRF token, then the route's permission."""
+    """Before each request: a route that declares nothing is closed; a synchronous view is admitted here."""
     g.actor = None
     endpoint = request.endpoint
     if endpoint is None:  # no such page: the 404 page needs to know who asks only to draw its menu
@@ -100,13 +101,33 @@ def guard() -> AnyResponse | None:
     permission = permission_of(current_app, endpoint)
     if permission is None:
         raise Forbidden("This address declares no permission, so it is closed.")
-    if permission is PUBLIC and endpoint == "static":
+    if endpoint == "static":
         return None
-    # Synchronous on purpose: whatever touches the person inside an async view is on the loop already.
-    g.actor = loop_thread.run(_load(), settings().web.view_timeout_seconds)
+    if request.method in UNSAFE:
+        request.get_data()  # read here, in the request's own thread: a slow sender would hold up the whole loop
+    if inspect.iscoroutinefunction(current_app.view_functions[endpoint]):
+        return None  # admitted on the loop, in one piece with the view
+    return loop_thread.run(admit(), settings().web.view_timeout_seconds)
+
+
+async def admit() -> AnyResponse | None:
+    """Load the person, check origin and CSRF token, then the permission of the view that is about to run.
+
+    Gives an answer that takes the view's place (a redirect to the sign-in page), or None.
+
+    Raises:
+        SignInRequired, Forbidden, CSRFError: the view must not run.
+    """
+    view = current_app.view_functions[request.endpoint or ""]
+    permission = permission_of(current_app, request.endpoint or "")
+    if permission is None:
+        raise Forbidden("This address declares no permission, so it is closed.")
+    g.actor = await _load()
     if request.method in UNSAFE and not (bearer() and is_api()):
         _check_origin()
-        if not getattr(current_app.view_functions[endpoint], "csrf_exempt", False):
+        if g.actor is None and is_api() and permission is not PUBLIC:
+            raise SignInRequired
+        if not getattr(view, "csrf_exempt", False):
             csrf.protect()
     return None if permission is PUBLIC else _check(permission)
 

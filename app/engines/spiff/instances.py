@@ -13,11 +13,11 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import uuid7
+from app.db.session import Session
 from app.engines.spiff import forms, lookup, messages, models, saving, steps
 from app.engines.spiff.limits import bounds
 from app.engines.spiff.models import StoredModel
@@ -29,7 +29,7 @@ MAX_KEY = 200
 
 
 async def start(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     process_id: str,
     variables: Mapping[str, Any],
@@ -68,7 +68,7 @@ async def start(
 
 
 async def complete(
-    session: AsyncSession, actor: Actor, task_id: UUID, values: Mapping[str, Any], *, key: str | None = None
+    session: Session, actor: Actor, task_id: UUID, values: Mapping[str, Any], *, key: str | None = None
 ) -> InstanceView:
     """Complete a user or manual task with *values* of its form and run on to the next wait.
 
@@ -99,7 +99,7 @@ async def complete(
     return await _after(session, model, row.id, outcome, change, row.business_key, row.started_at, row)
 
 
-async def proceed(session: AsyncSession, instance_id: UUID) -> bool:
+async def proceed(session: Session, instance_id: UUID) -> bool:
     """Fire what is due and go on where a bound stopped. False if somebody else holds the instance or it has ended."""
     row = (await session.execute(saving.LOAD_SKIPPING, {"id": instance_id})).first()
     if row is None or row.status in ("completed", "cancelled"):
@@ -112,7 +112,7 @@ async def proceed(session: AsyncSession, instance_id: UUID) -> bool:
 
 
 async def retry(
-    session: AsyncSession, actor: Actor, instance_id: UUID, n: int, variables: Mapping[str, Any] | None = None
+    session: Session, actor: Actor, instance_id: UUID, n: int, variables: Mapping[str, Any] | None = None
 ) -> InstanceView:
     """Run the element of incident *n* again, with *variables* corrected first.
 
@@ -140,7 +140,7 @@ async def retry(
     return await lookup.view(session, actor, instance_id)
 
 
-async def cancel(session: AsyncSession, actor: Actor, instance_id: UUID, reason: str) -> None:
+async def cancel(session: Session, actor: Actor, instance_id: UUID, reason: str) -> None:
     """End an instance: its tasks leave the inbox, its timers go, what ran stays in the trace.
 
     Raises:
@@ -162,7 +162,7 @@ async def _run(step: Callable[[], Any]) -> Any:
     return await asyncio.to_thread(step)
 
 
-async def _reopen(session: AsyncSession, instance_id: UUID, n: int, actor: Actor) -> None:
+async def _reopen(session: Session, instance_id: UUID, n: int, actor: Actor) -> None:
     """Close the incident being retried; if the retry fails the step writes a new one."""
     await session.execute(
         text("update incident set resolved_at = now(), resolved_by = :actor where instance_id = :id and n = :n"),
@@ -170,13 +170,13 @@ async def _reopen(session: AsyncSession, instance_id: UUID, n: int, actor: Actor
     )
 
 
-async def _started(session: AsyncSession, actor: Actor, key: str) -> UUID | None:
+async def _started(session: Session, actor: Actor, key: str) -> UUID | None:
     return await session.scalar(
         text("select id from instance where started_by = :actor and start_key = :key"), {"actor": actor.id, "key": key}
     )
 
 
-async def _refuse_loser(session: AsyncSession, actor: Actor, row: Row[Any]) -> None:
+async def _refuse_loser(session: Session, actor: Actor, row: Row[Any]) -> None:
     taken = row.task_state == "claimed" and row.assignee_id not in (None, actor.id)
     if row.task_state in ("completed", "cancelled"):
         first, at, what = row.ended_by, row.task_ended_at, row.task_state
@@ -190,7 +190,7 @@ async def _refuse_loser(session: AsyncSession, actor: Actor, row: Row[Any]) -> N
 
 
 async def _after(
-    session: AsyncSession,
+    session: Session,
     model: StoredModel,
     instance_id: UUID,
     outcome: Outcome,
@@ -233,7 +233,7 @@ async def _after(
     )
 
 
-async def _take_messages(session: AsyncSession, instance_id: UUID, outcome: Outcome, before: Row[Any] | None) -> bool:
+async def _take_messages(session: Session, instance_id: UUID, outcome: Outcome, before: Row[Any] | None) -> bool:
     """An early message is taken as soon as the instance begins to wait for it."""
     known = {item["name"] for item in before.waiting if item["kind"] == "message"} if before else set[str]()
     names = [item.name for item in outcome.waiting if item.kind == "message" and item.name not in known]

@@ -9,10 +9,10 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.actor import Actor
 from app.core.errors import BadRequest, NotFound
+from app.db.session import Session
 from app.engines.spiff import models
 from app.engines.spiff.records import InstanceRow, InstanceView, Page, TaskRef, TraceRow
 
@@ -31,7 +31,7 @@ def may_take(actor: Actor, candidates: Sequence[str], assignee_id: int | None, e
     return actor.has("admin") or actor.id in (assignee_id, ended_by) or not names.isdisjoint(candidates)
 
 
-async def view(session: AsyncSession, actor: Actor | None, instance_id: UUID) -> InstanceView:
+async def view(session: Session, actor: Actor | None, instance_id: UUID) -> InstanceView:
     """One instance with its open tasks, waits and open incidents; no *actor* means the service itself asks.
 
     Raises:
@@ -73,7 +73,7 @@ async def view(session: AsyncSession, actor: Actor | None, instance_id: UUID) ->
     )
 
 
-async def _open_tasks(session: AsyncSession, instance_id: UUID, model_id: int) -> list[TaskRef]:
+async def _open_tasks(session: Session, instance_id: UUID, model_id: int) -> list[TaskRef]:
     model = await models.by_id(session, model_id)
     rows = await session.execute(
         text("""select t.id, t.element_id, t.state, l.username as assignee, t.candidates, t.due_at
@@ -87,7 +87,7 @@ async def _open_tasks(session: AsyncSession, instance_id: UUID, model_id: int) -
     ]
 
 
-async def _incidents(session: AsyncSession, instance_id: UUID, model_id: int) -> list[dict[str, Any]]:
+async def _incidents(session: Session, instance_id: UUID, model_id: int) -> list[dict[str, Any]]:
     model = await models.by_id(session, model_id)
     found = await session.execute(
         text("""select n, element_id, code, message, line, created_at from incident
@@ -97,7 +97,7 @@ async def _incidents(session: AsyncSession, instance_id: UUID, model_id: int) ->
     return [{**row, "name": model.element_name(row["element_id"])} for row in found.mappings()]
 
 
-async def trace(session: AsyncSession, actor: Actor, instance_id: UUID) -> list[TraceRow]:
+async def trace(session: Session, actor: Actor, instance_id: UUID) -> list[TraceRow]:
     """What really ran, in order: ids of the uploaded file only. Raises :class:`NotFound` as :func:`view` does."""
     shown = await view(session, actor, instance_id)
     model = await models.find(session, shown.process_id, shown.version)
@@ -116,7 +116,7 @@ async def trace(session: AsyncSession, actor: Actor, instance_id: UUID) -> list[
 
 
 async def search(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     *,
     process_id: str | None = None,
@@ -187,7 +187,7 @@ def _uuid(text_: str) -> UUID:
         raise BadRequest("cursor is not one that this list gave out") from error
 
 
-async def of_task(session: AsyncSession, actor: Actor, task_id: UUID) -> InstanceView:
+async def of_task(session: Session, actor: Actor, task_id: UUID) -> InstanceView:
     """The instance of a task. Raises :class:`NotFound` as :func:`view` does."""
     instance_id = await session.scalar(text("select instance_id from user_task where id = :id"), {"id": task_id})
     if instance_id is None:
@@ -195,7 +195,7 @@ async def of_task(session: AsyncSession, actor: Actor, task_id: UUID) -> Instanc
     return await view(session, actor, instance_id)
 
 
-async def happened(session: AsyncSession, case: str, instance_id: UUID) -> list[tuple[str, str]]:
+async def happened(session: Session, case: str, instance_id: UUID) -> list[tuple[str, str]]:
     """(element id, event) of everything that ran in an instance, in order."""
     rows = await session.execute(
         text("""select trace from case_event where case_no = :case and instance_id = :id and trace is not null

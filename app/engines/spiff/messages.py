@@ -14,11 +14,11 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import Invalid
+from app.db.session import Session
 from app.engines.spiff import models, saving, steps
 from app.engines.spiff.limits import bounds
 from app.engines.spiff.outcome import NamedEvent
@@ -37,7 +37,7 @@ class Delivery:
 
 
 async def publish(
-    session: AsyncSession,
+    session: Session,
     actor: Actor | None,
     name: str,
     correlation: Mapping[str, Any],
@@ -61,7 +61,7 @@ async def publish(
     return Delivery(0, bool(ttl))
 
 
-async def broadcast(session: AsyncSession, actor: Actor | None, name: str, variables: Mapping[str, Any]) -> Delivery:
+async def broadcast(session: Session, actor: Actor | None, name: str, variables: Mapping[str, Any]) -> Delivery:
     """Deliver a signal to every instance that waits for it. It is never kept: a signal nobody hears is gone."""
     if actor is not None:
         actor.require(*SENDERS)
@@ -73,7 +73,7 @@ async def broadcast(session: AsyncSession, actor: Actor | None, name: str, varia
 
 
 async def deliver(
-    session: AsyncSession, actor: Actor | None, instance_id: UUID, kind: str, name: str, variables: Mapping[str, Any]
+    session: Session, actor: Actor | None, instance_id: UUID, kind: str, name: str, variables: Mapping[str, Any]
 ) -> bool:
     """Hand one event to one instance. False if it has stopped waiting since it was found."""
     row = (await session.execute(saving.LOAD, {"id": instance_id})).first()
@@ -87,7 +87,7 @@ async def deliver(
     return True
 
 
-async def take_buffered(session: AsyncSession, instance_id: UUID, names: list[str]) -> bool:
+async def take_buffered(session: Session, instance_id: UUID, names: list[str]) -> bool:
     """An instance that has just begun to wait takes the oldest message kept for it, once. True if there was one."""
     rows = await session.execute(
         text("""delete from buffered_message b where b.id in (
@@ -105,7 +105,7 @@ async def take_buffered(session: AsyncSession, instance_id: UUID, names: list[st
     return bool(found)
 
 
-async def _waiting(session: AsyncSession, kind: str, name: str, correlation: Mapping[str, Any]) -> list[UUID]:
+async def _waiting(session: Session, kind: str, name: str, correlation: Mapping[str, Any]) -> list[UUID]:
     rows = await session.execute(
         text("""select id from instance
                 where waiting <> '[]'::jsonb and waiting @> cast(:waits as jsonb) and status = 'running'
@@ -118,7 +118,7 @@ async def _waiting(session: AsyncSession, kind: str, name: str, correlation: Map
 
 
 async def _keep(
-    session: AsyncSession,
+    session: Session,
     actor: Actor | None,
     name: str,
     correlation: Mapping[str, Any],
@@ -140,7 +140,7 @@ async def _keep(
     )
 
 
-async def _record(session: AsyncSession, kind: str, actor: Actor | None, name: str, count: int) -> None:
+async def _record(session: Session, kind: str, actor: Actor | None, name: str, count: int) -> None:
     await audit.record(session, kind, actor_id=actor.id if actor else None, data={"name": name, "count": count})
 
 
@@ -155,7 +155,7 @@ def _dumps(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-async def first_time(session: AsyncSession, kind: str, key: str) -> bool:
+async def first_time(session: Session, kind: str, key: str) -> bool:
     """Whether this effect is applied for the first time; the row that says so commits with the effect."""
     done = await session.execute(
         text("insert into inbox (kind, key) values (:kind, :key) on conflict do nothing returning key"),

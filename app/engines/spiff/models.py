@@ -14,12 +14,12 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import URL, Row, RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import ModelRefused, NotFound
 from app.core.ids import uuid7
+from app.db.session import Session
 from app.engines.spiff import specs
 from app.engines.spiff.elements import Element, UserTaskInfo
 from app.engines.spiff.forms import Form
@@ -78,7 +78,7 @@ async def check(files: Sequence[BundleFile]) -> CheckReport:
 
 
 async def deploy(
-    session: AsyncSession, actor: Actor | None, report: CheckReport, *, activate: bool = True, note: str = ""
+    session: Session, actor: Actor | None, report: CheckReport, *, activate: bool = True, note: str = ""
 ) -> Receipt:
     """Store each model of *report* as a new version, or say that it is the one already there.
 
@@ -99,7 +99,7 @@ async def deploy(
 
 
 async def _store(
-    session: AsyncSession, deployment: UUID, model: CompiledModel, report: CheckReport, *, activate: bool
+    session: Session, deployment: UUID, model: CompiledModel, report: CheckReport, *, activate: bool
 ) -> DeployedModel:
     # Two deployments of one process must not both take the next version.
     await session.execute(
@@ -128,7 +128,7 @@ async def _store(
 
 
 async def _insert(
-    session: AsyncSession,
+    session: Session,
     deployment: UUID,
     model: CompiledModel,
     report: CheckReport,
@@ -162,7 +162,7 @@ async def _insert(
     )
 
 
-async def active_id(session: AsyncSession, process_id: str, version: int | None = None) -> int:
+async def active_id(session: Session, process_id: str, version: int | None = None) -> int:
     """The id of the active (or the named) version.
 
     Raises:
@@ -178,14 +178,14 @@ async def active_id(session: AsyncSession, process_id: str, version: int | None 
     return found
 
 
-async def find(session: AsyncSession, process_id: str, version: int | None = None) -> StoredModel:
+async def find(session: Session, process_id: str, version: int | None = None) -> StoredModel:
     """The active version of a process, or the named one. Raises :class:`NotFound`."""
     return await by_id(session, await active_id(session, process_id, version))
 
 
-async def by_id(session: AsyncSession, model_id: int) -> StoredModel:
+async def by_id(session: Session, model_id: int) -> StoredModel:
     """A stored version, from this process's memory where it was loaded before. Raises :class:`NotFound`."""
-    key = (session.get_bind().engine.url, model_id)  # tests see several databases in one process
+    key = (session.engine.url, model_id)  # tests see several databases in one process
     model = _cache.get(key)
     if model is None:
         row = (await session.execute(text("select * from model where id = :id"), {"id": model_id})).first()
@@ -205,7 +205,7 @@ _ROWS = """
 """
 
 
-async def listing(session: AsyncSession) -> list[ModelRow]:
+async def listing(session: Session) -> list[ModelRow]:
     """One row per process: its active version, or the newest where none is active; by name."""
     sql = f"""select * from ({_ROWS} where m.id = (
                 select id from model n where n.process_id = m.process_id order by active desc, version desc limit 1)
@@ -213,7 +213,7 @@ async def listing(session: AsyncSession) -> list[ModelRow]:
     return [_row(row) for row in (await session.execute(text(sql))).mappings()]
 
 
-async def versions(session: AsyncSession, process_id: str) -> list[ModelRow]:
+async def versions(session: Session, process_id: str) -> list[ModelRow]:
     """Every version of a process, newest first. Raises :class:`NotFound` where there is none."""
     sql = f"{_ROWS} where m.process_id = :process_id order by m.version desc"
     found = await session.execute(text(sql), {"process_id": process_id})

@@ -15,9 +15,9 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Row, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Text, TypeEngine, Uuid
 
+from app.db.session import Session
 from app.engines import notify, outbox
 from app.engines.spiff import forms
 from app.engines.spiff.models import StoredModel
@@ -121,7 +121,7 @@ def _statement(parts: tuple[str, ...]) -> tuple[TextClause, frozenset[str]]:
     return text(sql).bindparams(*types), names
 
 
-async def _execute(session: AsyncSession, parts: list[str], parameters: dict[str, Any]) -> None:
+async def _execute(session: Session, parts: list[str], parameters: dict[str, Any]) -> None:
     statement, names = _statement(tuple(parts))
     await session.execute(statement, {name: parameters[name] for name in names})
 
@@ -167,7 +167,7 @@ def waiting_record(item: Any) -> dict[str, Any]:
 
 
 async def insert(
-    session: AsyncSession,
+    session: Session,
     model: StoredModel,
     instance_id: UUID,
     outcome: Outcome,
@@ -188,7 +188,7 @@ async def insert(
     await _follow(session, model, instance_id, outcome, change, troubled=False, timed=False, new=new)
 
 
-async def update(session: AsyncSession, model: StoredModel, row: Row[Any], outcome: Outcome, change: Change) -> None:
+async def update(session: Session, model: StoredModel, row: Row[Any], outcome: Outcome, change: Change) -> None:
     """Write the instance after a step: its row, the tasks that came and went, the timeline, timers and incidents."""
     change.case_no, change.step = row.case_no, f"{row.id}:{row.revision}"
     parameters = _parameters(row.id, outcome, change, row.now)
@@ -214,7 +214,7 @@ def _records(model: StoredModel, tasks: list[OpenTask]) -> list[dict[str, Any]]:
 
 
 async def _follow(
-    session: AsyncSession,
+    session: Session,
     model: StoredModel,
     instance_id: UUID,
     outcome: Outcome,
@@ -239,7 +239,7 @@ async def _follow(
             await notify.task_mail(session, task.id, info.assignee, case=change.case_no, instance_id=instance_id)
 
 
-async def _save_timers(session: AsyncSession, instance_id: UUID, timers: list[Any]) -> None:
+async def _save_timers(session: Session, instance_id: UUID, timers: list[Any]) -> None:
     rows = [{"task_id": item.task_id, "element_id": item.element_id, "due_at": item.due_at} for item in timers]
     await session.execute(
         text("""delete from timer where instance_id = :id and not (task_id = any(:kept))""").bindparams(
@@ -260,7 +260,7 @@ async def _save_timers(session: AsyncSession, instance_id: UUID, timers: list[An
 
 
 async def _save_incidents(
-    session: AsyncSession, model: StoredModel, instance_id: UUID, outcome: Outcome, change: Change
+    session: Session, model: StoredModel, instance_id: UUID, outcome: Outcome, change: Change
 ) -> None:
     """Open incidents of the state become rows; rows whose incident is gone are resolved by who caused the step."""
     known = {
@@ -304,7 +304,7 @@ def candidates(model: StoredModel, element_id: str) -> list[str]:
     return names or ([] if info and info.assignee else DESK_CANDIDATES)
 
 
-async def cancel(session: AsyncSession, row: Row[Any], change: Change) -> None:
+async def cancel(session: Session, row: Row[Any], change: Change) -> None:
     """End an instance before its end: nothing of it stays open, due or in need of attention."""
     change.case_no = row.case_no
     where = {"id": row.id}

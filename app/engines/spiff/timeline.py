@@ -6,8 +6,8 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.session import Session
 from app.engines.spiff.records import EventRow
 
 _EVENTS = """
@@ -17,19 +17,19 @@ _EVENTS = """
 """
 
 
-async def of_case(session: AsyncSession, case: str, limit: int = 500) -> list[EventRow]:
+async def of_case(session: Session, case: str, limit: int = 500) -> list[EventRow]:
     """What happened to a case, oldest first, at most *limit* rows from its end."""
     sql = f"select * from ({_EVENTS} where e.case_no = :case order by e.id desc limit :limit) newest order by id"  # noqa: S608
     return await _rows(session, sql, {"case": case, "limit": limit})
 
 
-async def of_instance(session: AsyncSession, case: str, instance_id: UUID, limit: int = 500) -> list[EventRow]:
+async def of_instance(session: Session, case: str, instance_id: UUID, limit: int = 500) -> list[EventRow]:
     """The same for one instance of the case."""
     sql = f"""select * from ({_EVENTS} where e.case_no = :case and e.instance_id = :instance
               order by e.id desc limit :limit) newest order by id"""  # noqa: S608 - constants only
     return await _rows(session, sql, {"case": case, "instance": instance_id, "limit": limit})
 
 
-async def _rows(session: AsyncSession, sql: str, parameters: dict[str, Any]) -> list[EventRow]:
+async def _rows(session: Session, sql: str, parameters: dict[str, Any]) -> list[EventRow]:
     found = await session.execute(text(sql), parameters)
     return [EventRow(**cast("dict[str, Any]", {**row, "data": row["data"] or {}})) for row in found.mappings()]

@@ -10,11 +10,11 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import BadRequest, Conflict, NotFound, TooLarge
+from app.db.session import Session
 from app.engines.spiff import models
 from app.engines.spiff.lookup import MAX_PAGE, may_take
 from app.engines.spiff.records import Page, TaskRow, TaskView
@@ -41,7 +41,7 @@ def _who(actor: Actor) -> dict[str, Any]:
 
 
 async def tasks(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     *,
     mine: bool = False,
@@ -89,7 +89,7 @@ async def tasks(
     return Page(items, _write_cursor(items[-1]) if more else None)
 
 
-async def task(session: AsyncSession, actor: Actor, task_id: UUID) -> TaskView:
+async def task(session: Session, actor: Actor, task_id: UUID) -> TaskView:
     """One task with its form. A finished one stays readable to those who could have taken it.
 
     Raises:
@@ -114,7 +114,7 @@ async def task(session: AsyncSession, actor: Actor, task_id: UUID) -> TaskView:
     )
 
 
-async def claim(session: AsyncSession, actor: Actor, task_id: UUID) -> None:
+async def claim(session: Session, actor: Actor, task_id: UUID) -> None:
     """Take a task. Claiming one's own again changes nothing.
 
     Raises:
@@ -134,7 +134,7 @@ async def claim(session: AsyncSession, actor: Actor, task_id: UUID) -> None:
         await _record(session, "task.claimed", actor, row)
 
 
-async def release(session: AsyncSession, actor: Actor, task_id: UUID) -> None:
+async def release(session: Session, actor: Actor, task_id: UUID) -> None:
     """Give a task back to its group. An admin may release anybody's.
 
     Raises:
@@ -152,7 +152,7 @@ async def release(session: AsyncSession, actor: Actor, task_id: UUID) -> None:
     await _record(session, "task.released", actor, row)
 
 
-async def save_draft(session: AsyncSession, actor: Actor, task_id: UUID, values: Mapping[str, Any]) -> None:
+async def save_draft(session: Session, actor: Actor, task_id: UUID, values: Mapping[str, Any]) -> None:
     """Keep half-done entries beside the task, apart from the instance's data; only fields of its form are kept.
 
     Raises:
@@ -173,7 +173,7 @@ async def save_draft(session: AsyncSession, actor: Actor, task_id: UUID, values:
         await _lost(session, task_id)
 
 
-async def counts(session: AsyncSession, actor: Actor) -> dict[str, int]:
+async def counts(session: Session, actor: Actor) -> dict[str, int]:
     """How many open tasks are `mine`, my `groups`' and unclaimed, and `late` among both."""
     found = await session.execute(
         text(f"""select count(*) filter (where t.assignee_id = :actor) as mine,
@@ -185,14 +185,14 @@ async def counts(session: AsyncSession, actor: Actor) -> dict[str, int]:
     return dict(found.mappings().one())
 
 
-async def _visible(session: AsyncSession, actor: Actor, task_id: UUID) -> Row[Any]:
+async def _visible(session: Session, actor: Actor, task_id: UUID) -> Row[Any]:
     row = (await session.execute(text(f"{_ROW} where t.id = :id"), {"id": task_id})).first()
     if row is None or not may_take(actor, row.candidates, row.assignee_id, row.ended_by):
         raise NotFound("There is no such task for you.")
     return row
 
 
-async def _lost(session: AsyncSession, task_id: UUID) -> None:
+async def _lost(session: Session, task_id: UUID) -> None:
     row = (await session.execute(text(f"{_ROW} where t.id = :id"), {"id": task_id})).one()
     if row.state in ("completed", "cancelled"):
         who, at, what = row.ended_by_name, row.ended_at, row.state
@@ -202,7 +202,7 @@ async def _lost(session: AsyncSession, task_id: UUID) -> None:
     raise Conflict(detail, first_by=who, first_at=at.isoformat() if at else None, state=row.state)
 
 
-async def _record(session: AsyncSession, kind: str, actor: Actor, row: Row[Any]) -> None:
+async def _record(session: Session, kind: str, actor: Actor, row: Row[Any]) -> None:
     await audit.record(
         session,
         kind,
@@ -214,7 +214,7 @@ async def _record(session: AsyncSession, kind: str, actor: Actor, row: Row[Any])
     )
 
 
-async def _task_row(session: AsyncSession, row: Row[Any]) -> TaskRow:
+async def _task_row(session: Session, row: Row[Any]) -> TaskRow:
     model = await models.by_id(session, row.model_id)
     element = model.elements.get(row.element_id)
     return TaskRow(

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from app.engines.spiff.specs import BundleFile
 from sqlalchemy import text
 
 from app.core.actor import Actor
@@ -15,6 +14,7 @@ from app.core.errors import Conflict, Forbidden, Invalid, ModelRefused, NotFound
 from app.db.session import reading, transaction
 from app.engines.spiff import instances, lookup, messages, models, worklist
 from app.engines.spiff.records import InstanceView
+from app.engines.spiff.specs import BundleFile
 from tests import drawing
 
 APPOINTMENT = drawing.definitions(

@@ -1,0 +1,257 @@
+"""The outbox and its relay: asked for with the cause, sent soon, sent by whoever is there, never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from app.core.actor import Actor
+from app.core.errors import Forbidden, NotFound
+from app.db.session import reading, transaction
+from app.engines import outbox
+from app.engines.relay import LONGEST_BACK_OFF, delay
+from tests.engines.conftest import (
+    NEVER,
+    OFTEN,
+    Post,
+    all_sent,
+    ask_for_mail,
+    listening,
+    message_ids,
+    relay,
+    states,
+    until,
+    value,
+)
+
+
+async def arrived(post: Post, count: int) -> None:
+    async def enough() -> bool:
+        return len(post.got) >= count
+
+    await until(enough)
+
+
+async def dead() -> bool:
+    return "dead" in (await states()).values()
+
+
+async def test_an_effect_of_a_transaction_that_fails_was_never_asked_for(database_url: str) -> None:
+    async def ask_and_fail() -> None:
+        async with transaction() as session:
+            await outbox.enqueue(session, "mail", "lost", {})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await ask_and_fail()
+    assert await states() == {}
+
+
+async def test_asking_twice_is_asking_once(database_url: str) -> None:
+    assert [await ask_for_mail("same"), await ask_for_mail("same")] == [True, False]
+    assert await states() == {"same": "pending"}
+
+
+async def test_a_commit_wakes_the_relay_and_the_mail_leaves_within_a_fifth_of_a_second(ops: Actor, post: Post) -> None:
+    seconds = list[float]()
+    with relay(NEVER):  # what arrives now arrives by NOTIFY: the next poll is an hour away
+        await listening()
+        for number in range(1, 8):
+            began = time.monotonic()
+            await ask_for_mail(str(number))
+            await arrived(post, number)
+            seconds.append(time.monotonic() - began)
+        await until(all_sent)
+    assert statistics.median(seconds) < 0.2
+    assert set(post.got) == await message_ids()
+
+
+async def test_without_a_notification_polling_carries_on(ops: Actor, post: Post) -> None:
+    async with transaction() as session:
+        await session.execute(text("drop trigger outbox_notify on outbox"))
+    with relay(OFTEN):
+        await listening()
+        await ask_for_mail("unnoticed")
+        await until(all_sent)
+
+
+async def test_a_relay_whose_connections_are_cut_comes_back_by_itself(ops: Actor, post: Post) -> None:
+    with relay(NEVER) as process:
+        await listening()
+        before = await value("select max(pid) from pg_stat_activity where query ilike 'listen%'")
+        async with transaction() as session:
+            await session.execute(
+                text("""select pg_terminate_backend(pid) from pg_stat_activity
+                        where datname = current_database() and pid <> pg_backend_pid()""")
+            )
+        await ask_for_mail("in between")
+        await until(all_sent)
+        await listening()
+        after = await value("select max(pid) from pg_stat_activity where query ilike 'listen%'")
+        assert before != after
+        await ask_for_mail("afterwards")
+        await until(all_sent)
+        assert process.poll() is None
+
+
+async def test_a_refusal_for_now_is_tried_again_under_the_same_id(ops: Actor, post: Post) -> None:
+    post.answers = ["451 busy", "421 busier"]
+    with relay():
+        await ask_for_mail("stubborn")
+        await until(all_sent)
+    assert set(post.got) == await message_ids()
+    assert await value("select attempts from outbox") == 3
+
+
+async def test_what_is_refused_too_often_is_parked_as_an_incident(ops: Actor, post: Post) -> None:
+    post.usual = "451 busy"
+    with relay(OFTEN | {"DAMS_RELAY__MAX_ATTEMPTS": "2"}):
+        await ask_for_mail("hopeless")
+        await until(dead)
+    assert await value("select attempts from outbox") == 2
+    assert "451" in await value("select message from incident where code = 'dead-letter' and resolved_at is null")
+
+
+async def test_what_nothing_sends_is_parked_and_holds_up_nobody(ops: Actor, post: Post) -> None:
+    async with transaction() as session:
+        await outbox.enqueue(session, "pigeon", "1", {})
+    with relay():
+        await ask_for_mail("behind it")
+        await arrived(post, 1)
+        await until(dead)
+    assert await value("select last_error from outbox where kind = 'pigeon'") == "nothing sends 'pigeon'"
+
+
+async def test_ops_send_a_parked_effect_again_and_its_incident_closes(ops: Actor, post: Post) -> None:
+    post.answers = ["550 no such box"]
+    with relay(NEVER):
+        await listening()
+        await ask_for_mail("returned")
+        await until(dead)
+        found = await value("select id from outbox")
+        async with transaction() as session:
+            await outbox.retry_dead(session, ops, found)
+        await until(all_sent)
+    assert post.got == [f"<{found}@dams>"]
+    assert await value("select count(*) from incident where resolved_at is null") == 0
+    assert await value("select actor_id from case_event where kind = 'outbox.retried'") == ops.id
+
+
+async def test_only_ops_may_and_only_what_is_parked_can_be_sent_again(ops: Actor, staff: Actor) -> None:
+    await ask_for_mail("pending")
+    found = await value("select id from outbox")
+    for who, which, refusal in ((staff, found, Forbidden), (ops, found, NotFound), (ops, uuid4(), NotFound)):
+        with pytest.raises(refusal):
+            async with transaction() as session:
+                await outbox.retry_dead(session, who, which)
+
+
+async def test_several_relays_share_the_work_and_each_mail_leaves_once(ops: Actor, post: Post) -> None:
+    async with transaction() as session:
+        for number in range(60):
+            payload = {"to_login": ["ops"], "subject": str(number), "text": ""}
+            await outbox.enqueue(session, "mail", str(number), payload)
+    post.open.clear()
+    one_in_hand = OFTEN | {"DAMS_RELAY__BATCH": "1"}
+    with relay(one_in_hand), relay(one_in_hand), relay(one_in_hand):
+        await arrived(post, 3)  # one of each process: none has two in hand
+        post.open.set()
+        await until(all_sent)
+    assert post.most_at_once == 3
+    assert (len(post.got), set(post.got)) == (60, await message_ids())
+
+
+async def test_what_a_killed_relay_had_in_hand_another_one_sends_under_the_same_id(ops: Actor, post: Post) -> None:
+    for number in range(3):
+        await ask_for_mail(str(number))
+    post.open.clear()
+    with relay() as killed:
+        await arrived(post, 3)
+        killed.kill()
+        killed.wait()
+    post.open.set()
+    async with transaction() as session:  # its lease is over
+        await session.execute(text("update outbox set next_at = now()"))
+    with relay():
+        await until(all_sent)
+    assert (len(post.got), set(post.got)) == (6, await message_ids())
+
+
+async def test_what_a_dead_relay_had_in_hand_is_free_when_its_lease_ends(ops: Actor, post: Post) -> None:
+    await ask_for_mail("held")
+    post.open.clear()
+    lease = OFTEN | {"DAMS_RELAY__LEASE_SECONDS": "2"}
+    with relay(lease) as killed:
+        await arrived(post, 1)
+        killed.kill()
+        killed.wait()
+    post.open.set()
+    with relay(lease):
+        await until(all_sent)
+
+
+async def test_a_receiver_that_hangs_does_not_hold_up_the_others(ops: Actor, post: Post) -> None:
+    with relay(NEVER):
+        await listening()
+        post.open.clear()
+        await ask_for_mail("hanging")
+        await arrived(post, 1)
+        await ask_for_mail("passing")
+        await arrived(post, 2)
+        post.open.set()
+        await until(all_sent)
+
+
+async def test_a_relay_told_to_stop_finishes_what_it_has_in_hand(ops: Actor, post: Post) -> None:
+    with relay() as process:
+        post.open.clear()
+        await ask_for_mail("last")
+        await arrived(post, 1)
+        process.terminate()
+        post.open.set()
+        assert await asyncio.to_thread(process.wait, 10) == 0
+    assert await all_sent()
+
+
+async def test_a_relay_signs_its_life_and_signs_off(database_url: str) -> None:
+    async def beats() -> bool:
+        return await value("select count(*) from worker_heartbeat where kind = 'relay'") == 1
+
+    with relay() as process:
+        await until(beats)
+        assert await value("select pid from worker_heartbeat") == process.pid
+        process.terminate()
+        await asyncio.to_thread(process.wait, 10)
+        assert not await beats()
+
+
+@given(st.integers(1, 200))
+def test_the_pause_doubles_up_to_ten_minutes(attempts: int) -> None:
+    planned = min(0.5 * 2 ** (attempts - 1), LONGEST_BACK_OFF)
+    assert 0.66 * planned < delay(attempts) < 1.34 * planned
+
+
+async def test_a_mail_that_waits_its_turn_is_not_tried_before_it(ops: Actor, post: Post) -> None:
+    async with transaction() as session:
+        await outbox.enqueue(session, "mail", "later", {"to_login": ["ops"], "subject": "", "text": ""})
+        await session.execute(text("update outbox set next_at = now() + interval '1 hour'"))
+    with relay():
+        await ask_for_mail("now")
+        await arrived(post, 1)
+        await until_sent("now")
+    async with reading() as session:
+        assert (await session.execute(text("select attempts from outbox where key = 'later'"))).scalar() == 0
+
+
+async def until_sent(key: str) -> None:
+    async def sent() -> bool:
+        return (await states())[key] == "sent"
+
+    await until(sent)
