@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -21,10 +19,11 @@ from app.core.lifetime import die_with_parent_if_asked
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import dispose
-from app.engines import relay
+from app.engines import heartbeat, relay
 from app.engines.spiff import timers
 
 T = TypeVar("T")
+KIND = "relay"
 DRAIN_SECONDS = 20
 AWAY = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
@@ -34,7 +33,6 @@ class Relay:
 
     def __init__(self) -> None:
         self._wake, self._stop = asyncio.Event(), asyncio.Event()
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
 
     def stop(self) -> None:
         """Finish what is in hand and end."""
@@ -54,7 +52,7 @@ class Relay:
         for task in loops:
             task.cancel()
         ends = await asyncio.gather(*loops, return_exceptions=True)
-        await self._surviving(relay.rest(self._name))
+        await self._surviving(heartbeat.rest(KIND))
         await dispose()
         for end in ends:
             if isinstance(end, Exception):
@@ -103,8 +101,8 @@ class Relay:
 
     async def _beat(self) -> None:
         while not self._stop.is_set():
-            await self._surviving(relay.beat(self._name, os.getpid()))
-            await self._pause(2)
+            await self._surviving(heartbeat.beat(KIND))
+            await self._pause(heartbeat.EVERY_SECONDS)
 
     async def _surviving(self, work: Awaitable[T]) -> T | None:
         """Await *work*; when the database is away, wait a moment instead of ending."""

@@ -28,7 +28,7 @@ state_option = click.option(
 @state_option
 def up(port: int, web_workers: int, no_web_build: bool, test_clock: bool, folder: Path) -> None:
     """Start every server and the web, and keep them running until Ctrl-C."""
-    from app.dev.services import Wanted
+    from app.dev.service import Wanted
     from app.dev.state import State
     from app.dev.up import AlreadyRunning, PortTaken
     from app.dev.up import up as run

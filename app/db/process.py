@@ -156,6 +156,7 @@ class Incident(Base):
     id: Mapped[Serial]
     instance_id: Mapped[UUID | None] = mapped_column(ForeignKey("instance.id", ondelete="CASCADE"))
     outbox_id: Mapped[UUID | None] = mapped_column(ForeignKey("outbox.id", ondelete="CASCADE"))
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("engine_run.id", ondelete="CASCADE"), index=True)
     n: Mapped[int]
     element_id: Mapped[str]
     task_id: Mapped[UUID | None]

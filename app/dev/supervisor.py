@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.dev.services import Service
+from app.dev.service import Service
 from app.dev.state import State
 
 READY_LIMIT = 180.0

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from app.dev.services import Wanted, services
+from app.dev.service import Wanted
+from app.dev.services import services
 from app.dev.state import State, taken
 from app.dev.supervisor import Supervisor
 

@@ -90,20 +90,3 @@ async def _park(effect: Effect, error: str) -> None:
                     values (:id, 1, '', 'dead-letter', :message)"""),
             {"id": effect.id, "message": f"{effect.kind} could not be sent: {error}"},
         )
-
-
-async def beat(name: str, pid: int) -> None:
-    """This process's sign of life; those of processes that ended long ago go."""
-    async with transaction() as session:
-        await session.execute(text("delete from worker_heartbeat where seen_at < now() - interval '1 day'"))
-        await session.execute(
-            text("""insert into worker_heartbeat (name, kind, pid) values (:name, 'relay', :pid)
-                    on conflict (name) do update set seen_at = now(), pid = excluded.pid"""),
-            {"name": name, "pid": pid},
-        )
-
-
-async def rest(name: str) -> None:
-    """This process ends as it should: no sign of life stands for it any longer."""
-    async with transaction() as session:
-        await session.execute(text("delete from worker_heartbeat where name = :name"), {"name": name})

@@ -1,0 +1,247 @@
+"""Runs in other engines as DAMS knows them: asked for, under way, ended, failed with an incident that ops can see.
+
+Every function works in the caller's transaction and writes the timeline row of the change. Each change says which
+states it may come from, so a late or repeated report changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.clinic import audit
+from app.core.ids import uuid7
+from app.db.session import Session
+
+_COLUMNS = """r.id, r.engine, r.name, r.external_id, r.status, r.case_no, r.instance_id, r.task_id, r.input, r.result,
+              r.error, r.done, r.total, r.started_by, r.requested_at, r.started_at, r.ended_at"""
+_REQUEST = text("""
+    insert into engine_run (id, engine, name, external_id, case_no, instance_id, task_id, input, total, started_by)
+    values (:id, :engine, :name, :external_id, :case_no, :instance_id, :task_id, :input, :total, :started_by)
+    on conflict (engine, external_id) do nothing returning id
+""").bindparams(bindparam("input", type_=JSONB))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row of `engine_run`. `done` of `total` parts are finished where a run counts its parts."""
+
+    id: UUID
+    engine: str
+    name: str
+    external_id: str | None
+    status: str
+    case_no: str | None
+    instance_id: UUID | None
+    task_id: UUID | None
+    input: dict[str, Any]
+    result: Any
+    error: str | None
+    done: int
+    total: int | None
+    started_by: int | None
+    requested_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+async def request(
+    session: Session,
+    engine: str,
+    name: str,
+    given: dict[str, Any],
+    *,
+    run_id: UUID | None = None,
+    external_id: str | None = None,
+    case: str | None = None,
+    instance_id: UUID | None = None,
+    task_id: UUID | None = None,
+    total: int | None = None,
+    started_by: int | None = None,
+) -> UUID | None:
+    """Write down that a run is wanted; its id, or None if (*engine*, *external_id*) was asked for before.
+
+    *given* holds references, never patient data in clear where the engine would keep it.
+    """
+    values = {
+        "id": run_id or uuid7(),
+        "engine": engine,
+        "name": name,
+        "external_id": external_id,
+        "case_no": case,
+        "instance_id": instance_id,
+        "task_id": task_id,
+        "input": given,
+        "total": total,
+        "started_by": started_by,
+    }
+    made: UUID | None = await session.scalar(_REQUEST, values)
+    if made is not None:
+        data = {"run": str(made), "name": name}
+        await audit.record(
+            session,
+            f"{engine}.requested",
+            actor_id=started_by,
+            case=case,
+            instance_id=instance_id,
+            task_id=task_id,
+            data=data,
+        )
+    return made
+
+
+async def began(session: Session, run_id: UUID, external_id: str | None = None) -> bool:
+    """The engine has taken it. False if that was known, or it has ended already."""
+    return await _change(
+        session,
+        run_id,
+        "running",
+        "status = 'requested'",
+        "started_at = now(), seen_at = now(), external_id = coalesce(:external_id, external_id)",
+        {"external_id": external_id},
+    )
+
+
+async def completed(session: Session, run_id: UUID, result: Any = None) -> bool:
+    """It ended well with *result* (JSON). Open incidents of the run are closed. False if it had ended before."""
+    changed = await _change(
+        session,
+        run_id,
+        "completed",
+        "status in ('requested', 'running', 'failed')",
+        "result = :result, error = null, ended_at = now(), seen_at = now(), done = coalesce(total, done)",
+        {"result": result},
+    )
+    if changed:
+        await resolve(session, run_id, None)
+    return changed
+
+
+async def failed(session: Session, run_id: UUID, code: str, error: str) -> bool:
+    """It ended badly: *error* says why, without patient data; an open incident shows it. False if it had ended."""
+    changed = await _change(
+        session,
+        run_id,
+        "failed",
+        "status in ('requested', 'running')",
+        "error = :error, ended_at = now(), seen_at = now()",
+        {"error": error[:2000]},
+        {"code": code},
+    )
+    if changed:
+        await session.execute(
+            text("""insert into incident (run_id, n, element_id, code, message)
+                    select :id, coalesce(max(n), 0) + 1, '', :code, :error from incident where run_id = :id"""),
+            {"id": run_id, "code": code, "error": error[:2000]},
+        )
+    return changed
+
+
+async def cancelled(session: Session, run_id: UUID, actor_id: int | None = None, reason: str = "") -> bool:
+    """It was called off by a person or by the engine. False if it had ended before."""
+    changed = await _change(
+        session,
+        run_id,
+        "cancelled",
+        "status in ('requested', 'running', 'failed')",
+        "ended_at = now(), seen_at = now()",
+        {},
+        {"reason": reason} if reason else {},
+        actor_id,
+    )
+    if changed:
+        await resolve(session, run_id, actor_id)
+    return changed
+
+
+async def again(session: Session, run_id: UUID, actor_id: int) -> bool:
+    """Ops asks for a failed run once more: it is requested again and its incident closed. False if it is not failed."""
+    changed = await _change(
+        session,
+        run_id,
+        "requested",
+        "status = 'failed'",
+        "error = null, ended_at = null, started_at = null, done = 0",
+        {},
+        {},
+        actor_id,
+    )
+    if changed:
+        await resolve(session, run_id, actor_id)
+    return changed
+
+
+async def progressed(session: Session, run_id: UUID, by: int = 1) -> None:
+    """*by* further parts of it are done."""
+    await session.execute(
+        text("update engine_run set done = least(done + :by, coalesce(total, done + :by)) where id = :id"),
+        {"id": run_id, "by": by},
+    )
+
+
+async def resolve(session: Session, run_id: UUID, actor_id: int | None) -> None:
+    """Close the run's open incidents."""
+    await session.execute(
+        text("""update incident set resolved_at = now(), resolved_by = :actor
+                where run_id = :id and resolved_at is null"""),
+        {"id": run_id, "actor": actor_id},
+    )
+
+
+async def get(session: Session, run_id: UUID) -> Run | None:
+    row = (await session.execute(text(f"select {_COLUMNS} from engine_run r where r.id = :id"), {"id": run_id})).first()  # noqa: S608
+    return _run(row) if row else None
+
+
+async def by_external_id(session: Session, engine: str, external_id: str) -> Run | None:
+    sql = f"select {_COLUMNS} from engine_run r where r.engine = :engine and r.external_id = :external_id"  # noqa: S608
+    row = (await session.execute(text(sql), {"engine": engine, "external_id": external_id})).first()
+    return _run(row) if row else None
+
+
+async def newest(session: Session, engine: str, name: str | None = None, limit: int = 50) -> list[Run]:
+    """The newest runs of an engine, of one name or of all."""
+    sql = f"""select {_COLUMNS} from engine_run r where r.engine = :engine
+              and (cast(:name as text) is null or r.name = :name) order by r.id desc limit :limit"""  # noqa: S608
+    rows = await session.execute(text(sql), {"engine": engine, "name": name, "limit": limit})
+    return [_run(row) for row in rows]
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(**dict(row._mapping))  # pyright: ignore[reportPrivateUsage] - SQLAlchemy's public name for it
+
+
+async def _change(
+    session: Session,
+    run_id: UUID,
+    status: str,
+    only_from: str,
+    what: str,
+    values: dict[str, Any],
+    told: dict[str, Any] | None = None,
+    actor_id: int | None = None,
+) -> bool:
+    statement = text(
+        f"""update engine_run set status = :status, {what} where id = :id and {only_from}
+            returning engine, name, case_no, instance_id, task_id"""  # noqa: S608 - constants of this module
+    )
+    if "result" in values:
+        statement = statement.bindparams(bindparam("result", type_=JSONB(none_as_null=True)))
+    row = (await session.execute(statement, {"id": run_id, "status": status, **values})).first()
+    if row is None:
+        return False
+    await audit.record(
+        session,
+        f"{row.engine}.{status}",
+        actor_id=actor_id,
+        case=row.case_no,
+        instance_id=row.instance_id,
+        task_id=row.task_id,
+        data={"run": str(run_id), "name": row.name, **(told or {})},
+    )
+    return True
