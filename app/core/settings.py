@@ -56,6 +56,8 @@ class Mail(Section):
 
 class Security(Section):
     secret_key: SecretStr = SecretStr("")
+    envelope_key: SecretStr = SecretStr("")
+    retired_envelope_keys: SecretStr = SecretStr("")
     session_minutes: int = 30
     token_minutes: int = 480
     sign_in_tries: int = 5
