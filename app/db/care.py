@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -53,6 +53,8 @@ class Appointment(Base):
     consult_hrs: Mapped[Decimal]
     during: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
     status: Mapped[str] = mapped_column(String(20), server_default="booked")
+    remarks: Mapped[str] = mapped_column(server_default=text("''"))
+    """Why it was cancelled, or what else should be known (FHIR R4 `cancelationReason`, `comment`)."""
     instance_id: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -1,0 +1,304 @@
+"""Appointments: book, reschedule, cancel, check in, no-show, fulfil. Statuses are those of FHIR R4.
+
+The exclusion constraints of the table are what stops double booking; these functions turn a refusal into a sentence.
+Whoever acts for a person gives the :class:`Actor`; an engine acts with None and has been asked by one before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
+
+from app.clinic import audit, local_time
+from app.core.actor import Actor
+from app.core.errors import Conflict, Forbidden, Invalid, NotFound
+from app.db.session import Session
+
+MOVABLE = ("proposed", "pending", "booked", "waitlist")
+"""Statuses from which an appointment can still be moved, or missed."""
+PRESENT = ("arrived", "checked-in")
+HOURS = (Decimal("0.05"), Decimal(12))
+FARTHEST = timedelta(days=366 * 2)
+TICKET_LENGTH = 20
+DESK = ("doctor", "staff", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An appointment as it is asked for: the clinic's wall clock, and which of two equal times (0 first, 1 second)."""
+
+    ticketid: str
+    patientid: int
+    docid: str
+    priority_level: int
+    date_scheduled: date
+    time_scheduled: time
+    consult_hrs: Decimal
+    fold: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """One row of `appointment`. `begins` and `ends` are instants (UTC), the end outside the range."""
+
+    ticketid: str
+    patientid: int
+    docid: str
+    priority_level: int
+    date_scheduled: date
+    time_scheduled: time
+    consult_hrs: Decimal
+    begins: datetime
+    ends: datetime
+    status: str
+    remarks: str
+
+
+_COLUMNS = """a.ticketid, a.patientid, a.docid, a.priority_level, a.date_scheduled, a.time_scheduled, a.consult_hrs,
+              lower(a.during) as begins, upper(a.during) as ends, a.status, a.remarks"""
+_CASE = "(select i.case_no from instance i where i.id = a.instance_id)"
+
+
+async def book(session: Session, actor: Actor | None, wanted: Wanted, *, instance_id: Any = None) -> Appointment:
+    """Make an appointment; it is `booked`.
+
+    Raises:
+        Invalid: a sentence per field: unknown doctor or patient, a time that is past, does not exist or comes twice.
+        Conflict: the ticket was used before, or the doctor or the patient is not free then.
+        Forbidden: a patient books for somebody else.
+    """
+    begins, ends = await check(session, actor, wanted)
+    row = {**_values(wanted), "begins": begins, "ends": ends, "instance_id": instance_id}
+    try:
+        async with session.begin_nested():
+            await session.execute(
+                text("""insert into appointment (ticketid, patientid, docid, priority_level, date_scheduled,
+                            time_scheduled, consult_hrs, during, status, instance_id)
+                        values (:ticketid, :patientid, :docid, :priority_level, :date_scheduled, :time_scheduled,
+                            :consult_hrs, tstzrange(:begins, :ends), 'booked', :instance_id)"""),
+                row,
+            )
+    except IntegrityError as error:
+        _refuse(error, wanted)
+    return await _told(session, actor, wanted.ticketid, "booked")
+
+
+async def check(session: Session, actor: Actor | None, wanted: Wanted) -> tuple[datetime, datetime]:
+    """The instants of what is wanted. Until this transaction ends nobody else books this doctor or this patient.
+
+    Raises :class:`Invalid` and :class:`Forbidden` as :func:`book` does; whether the time is free it does not say.
+    """
+    errors = _field_errors(wanted)
+    known = await _parties(session, wanted.docid, wanted.patientid)
+    if not known.doctor:
+        errors["docid"] = "There is no doctor of this number who sees patients."
+    if not known.patient:
+        errors["patientid"] = "There is no patient of this number."
+    elif actor is not None and not actor.has(*DESK) and known.username != actor.username:
+        raise Forbidden("You can make appointments for yourself only.")
+    try:
+        begins, ends = _during(wanted)
+        errors |= _time_errors(begins, known.now)
+    except Invalid as error:
+        errors |= error.errors
+        begins = ends = known.now
+    if errors:
+        raise Invalid(errors)
+    return begins, ends
+
+
+async def reschedule(
+    session: Session,
+    actor: Actor | None,
+    ticketid: str,
+    day: date,
+    at: time,
+    fold: int | None = None,
+    consult_hrs: Decimal | None = None,
+) -> Appointment:
+    """Move an appointment that nobody has come to yet; the old time is free at once. Moving it to where it is changes
+    nothing.
+
+    Raises :class:`NotFound`, :class:`Invalid`, :class:`Conflict` and :class:`Forbidden` as :func:`book` does, and
+    :class:`Conflict` for one that is over.
+    """
+    old = await _locked(session, actor, ticketid)
+    if old.status not in MOVABLE:
+        raise Conflict(f"This appointment is {old.status} and cannot be moved.", status_of_appointment=old.status)
+    hours = old.consult_hrs if consult_hrs is None else consult_hrs
+    wanted = Wanted(ticketid, old.patientid, old.docid, old.priority_level, day, at, hours, fold)
+    begins, ends = await check(session, actor, wanted)
+    if (begins, ends) == (old.begins, old.ends):
+        return old
+    try:
+        async with session.begin_nested():
+            await session.execute(
+                text("""update appointment set during = tstzrange(:begins, :ends), date_scheduled = :day,
+                            time_scheduled = :at, consult_hrs = :hours where ticketid = :ticketid"""),
+                {"begins": begins, "ends": ends, "day": day, "at": at, "hours": hours, "ticketid": ticketid},
+            )
+    except IntegrityError as error:
+        _refuse(error, wanted)
+    return await _told(session, actor, ticketid, "rescheduled", was=old.begins.isoformat())
+
+
+async def cancel(session: Session, actor: Actor | None, ticketid: str, reason: str) -> Appointment:
+    """Call it off for a *reason*, which stays with it; its time is free. One that is cancelled stays as it is.
+
+    Raises :class:`Invalid` without a reason, :class:`NotFound`, and :class:`Conflict` for one that took place.
+    """
+    if not reason.strip() or len(reason) > 500:
+        raise Invalid({"reason": "Say why, in up to 500 characters."})
+    return await _change(session, actor, ticketid, "cancelled", (*MOVABLE, *PRESENT), reason.strip())
+
+
+async def check_in(session: Session, actor: Actor | None, ticketid: str) -> Appointment:
+    """The patient is here. Raises :class:`NotFound` and :class:`Conflict`."""
+    return await _change(session, actor, ticketid, "checked-in", ("pending", "booked", "arrived"))
+
+
+async def no_show(session: Session, actor: Actor | None, ticketid: str, remarks: str = "") -> Appointment:
+    """The patient did not come. Raises :class:`NotFound`, and :class:`Conflict` before its time has begun."""
+    found = await _locked(session, actor, ticketid)
+    if found.status != "noshow" and found.begins > await _now(session):
+        raise Conflict("Its time has not begun yet, so nobody can have missed it.")
+    return await _change(session, actor, ticketid, "noshow", MOVABLE, remarks)
+
+
+async def fulfil(session: Session, actor: Actor | None, ticketid: str) -> Appointment:
+    """It took place. Raises :class:`NotFound` and :class:`Conflict`."""
+    return await _change(session, actor, ticketid, "fulfilled", ("booked", *PRESENT))
+
+
+async def details(session: Session, actor: Actor | None, ticketid: str) -> Appointment:
+    """One appointment. Raises :class:`NotFound`, also for a patient who asks for somebody else's."""
+    return _record(await _visible(session, actor, ticketid, ""))
+
+
+def _values(wanted: Wanted) -> dict[str, Any]:
+    return {name: getattr(wanted, name) for name in Wanted.__slots__ if name != "fold"}
+
+
+def _field_errors(wanted: Wanted) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    ticket = wanted.ticketid
+    if not 1 <= len(ticket) <= TICKET_LENGTH or not ticket.isprintable() or ticket != ticket.strip():
+        errors["ticketid"] = f"Up to {TICKET_LENGTH} printable characters without spaces around them."
+    if not 1 <= wanted.priority_level <= 5:
+        errors["priority_level"] = "From 1 to 5."
+    hours = wanted.consult_hrs
+    if not hours.is_finite() or not HOURS[0] <= hours <= HOURS[1] or hours != round(hours, 2):
+        errors["consult_hrs"] = f"From {HOURS[0]} to {HOURS[1]} hours, in hundredths."
+    return errors
+
+
+def _time_errors(begins: datetime, now: datetime) -> dict[str, str]:
+    field = "date_scheduled" if begins.date() != now.date() else "time_scheduled"
+    if begins <= now:
+        return {field: "This time is past."}
+    if begins - now > FARTHEST:
+        return {"date_scheduled": "More than two years ahead."}
+    return {}
+
+
+def _during(wanted: Wanted) -> tuple[datetime, datetime]:
+    second = None if wanted.fold is None else bool(wanted.fold)
+    begins = local_time.instant(wanted.date_scheduled, wanted.time_scheduled, field="time_scheduled", second=second)
+    hours = wanted.consult_hrs if wanted.consult_hrs.is_finite() else Decimal(0)
+    return begins, begins + timedelta(seconds=int(hours * 3600))
+
+
+async def _parties(session: Session, docid: str, patientid: int) -> Row[Any]:
+    """Whether doctor and patient are there. Their rows are locked, the doctor's first, so that two bookings wait for
+    each other here and never in the exclusion constraint, where they could wait for each other for ever.
+    """
+    return (
+        await session.execute(
+            text("""with d as materialized (select 1 from doctor where empid = :docid and status for no key update),
+                         p as materialized (select username from patient where patientid = :patientid
+                                              and (select count(*) from d) >= 0 for no key update)
+                    select (select count(*) from d) > 0 as doctor, (select count(*) from p) > 0 as patient,
+                           (select username from p) as username, dams_now() as now"""),
+            {"docid": docid, "patientid": patientid if abs(patientid) < 2**31 else 0},
+        )
+    ).one()
+
+
+async def _now(session: Session) -> datetime:
+    moment: datetime | None = await session.scalar(text("select dams_now()"))
+    return moment or datetime.now(UTC)
+
+
+def _refuse(error: IntegrityError, wanted: Wanted) -> NoReturn:
+    """Which constraint said no is the answer."""
+    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
+    if constraint == "uq_appointment_ticketid":
+        raise Conflict(f"The ticket {wanted.ticketid} was used before.", field="ticketid") from error
+    if constraint == "ex_appointment_doctor":
+        raise Conflict(f"Doctor {wanted.docid} is not free then.", field="time_scheduled") from error
+    if constraint == "ex_appointment_patient":
+        raise Conflict("The patient has another appointment then.", field="time_scheduled") from error
+    raise error
+
+
+async def _visible(session: Session, actor: Actor | None, ticketid: str, lock: str) -> Row[Any]:
+    row = (
+        await session.execute(
+            text(f"""select {_COLUMNS}, p.username from appointment a join patient p on p.patientid = a.patientid
+                     where a.ticketid = :ticketid {lock}"""),  # noqa: S608 - constants of this module
+            {"ticketid": ticketid},
+        )
+    ).first()
+    if row is None or (actor is not None and not actor.has(*DESK) and row.username != actor.username):
+        raise NotFound("There is no appointment of this ticket.")
+    return row
+
+
+async def _locked(session: Session, actor: Actor | None, ticketid: str) -> Appointment:
+    return _record(await _visible(session, actor, ticketid, "for update of a"))
+
+
+def _record(row: Row[Any]) -> Appointment:
+    return Appointment(**{name: getattr(row, name) for name in Appointment.__slots__})
+
+
+async def _change(
+    session: Session, actor: Actor | None, ticketid: str, status: str, only_from: tuple[str, ...], remarks: str = ""
+) -> Appointment:
+    """Set a status that may follow the present one; the same status again changes nothing."""
+    found = await _locked(session, actor, ticketid)
+    if found.status == status:
+        return found
+    if found.status not in only_from:
+        raise Conflict(f"This appointment is {found.status}.", status_of_appointment=found.status)
+    await session.execute(
+        text("""update appointment set status = :status, remarks = coalesce(nullif(:remarks, ''), remarks)
+                where ticketid = :ticketid"""),
+        {"status": status, "remarks": remarks, "ticketid": ticketid},
+    )
+    return await _told(session, actor, ticketid, status)
+
+
+async def _told(session: Session, actor: Actor | None, ticketid: str, what: str, **data: Any) -> Appointment:
+    """The row as it is now; the change stands in the timeline, in the case of the instance that asked for it."""
+    row = (
+        await session.execute(
+            text(f"""select {_COLUMNS}, a.instance_id, {_CASE} as case_no from appointment a
+                     where a.ticketid = :ticketid"""),  # noqa: S608 - constants of this module
+            {"ticketid": ticketid},
+        )
+    ).one()
+    await audit.record(
+        session,
+        f"appointment.{what}",
+        actor_id=actor.id if actor else None,
+        case=row.case_no,
+        instance_id=row.instance_id,
+        data={"ticket": ticketid, **data},
+    )
+    return _record(row)
