@@ -16,9 +16,10 @@ from typing import Any, cast
 import msgspec
 
 from app.core.errors import DamsError
-from app.engines.spiff import events, joins, loops, nodes
+from app.engines.spiff import events, happenings, joins, loops, nodes
 from app.engines.spiff.library import (
     CONVERTERS,
+    DefinitionConverter,
     LoopTask,
     ProcessSpec,
     Registry,
@@ -27,6 +28,7 @@ from app.engines.spiff.library import (
     definitions,
     elements,
 )
+from app.engines.spiff.normaliser import MARK, file_id
 
 VERSION = 1
 _UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -54,7 +56,6 @@ _OURS: dict[type, type] = {
     elements.SubWorkflowTask: nodes.SubProcess,
     elements.CallActivity: nodes.CallActivity,
     elements.TransactionSubprocess: nodes.Transaction,
-    elements.EventSubprocess: nodes.EventSubProcess,
     elements.StartEvent: events.StartEvent,
     elements.EndEvent: events.EndEvent,
     elements.IntermediateCatchEvent: events.CatchEvent,
@@ -63,18 +64,25 @@ _OURS: dict[type, type] = {
     elements.SendTask: events.SendTask,
     elements.ReceiveTask: events.ReceiveTask,
     elements.EventBasedGateway: events.EventGateway,
-    definitions.NoneEventDefinition: events.Plain,
-    definitions.TerminateEventDefinition: events.Terminate,
-    definitions.CancelEventDefinition: events.Cancel,
-    definitions.ErrorEventDefinition: events.Error,
-    definitions.EscalationEventDefinition: events.Escalation,
-    definitions.SignalEventDefinition: events.Signal,
-    definitions.MessageEventDefinition: events.Message,
-    definitions.ConditionalEventDefinition: events.Conditional,
-    definitions.TimeDateEventDefinition: events.DateTimer,
-    definitions.DurationTimerEventDefinition: events.DurationTimer,
-    definitions.CycleTimerEventDefinition: events.CycleTimer,
-    definitions.MultipleEventDefinition: events.Several,
+    definitions.NoneEventDefinition: happenings.Plain,
+    definitions.TerminateEventDefinition: happenings.Terminate,
+    definitions.CancelEventDefinition: happenings.Cancel,
+    definitions.ErrorEventDefinition: happenings.Error,
+    definitions.EscalationEventDefinition: happenings.Escalation,
+    definitions.SignalEventDefinition: happenings.Signal,
+    definitions.MessageEventDefinition: happenings.Message,
+    definitions.ConditionalEventDefinition: happenings.Conditional,
+    definitions.TimeDateEventDefinition: happenings.DateTimer,
+    definitions.DurationTimerEventDefinition: happenings.DurationTimer,
+    definitions.CycleTimerEventDefinition: happenings.CycleTimer,
+    definitions.MultipleEventDefinition: happenings.Several,
+}
+
+
+_CONVERTERS: dict[type, Any] = {
+    **CONVERTERS,
+    events.Listener: CONVERTERS[elements.BoundaryEvent],
+    happenings.Compensate: DefinitionConverter,
 }
 
 
@@ -95,6 +103,8 @@ class LoadedSpec:
     subprocess_specs: dict[str, Any]
     names: dict[str, list[str]]
     numbers: dict[str, dict[str, int]]
+    watches: bool
+    """Whether any element waits for a condition on the data."""
 
 
 def store(parser: Any, process_id: str, file_ids: Mapping[str, str]) -> bytes:
@@ -118,7 +128,8 @@ def load(content: bytes) -> LoadedSpec:
     names = {name: list(spec["task_specs"]) for name, spec in stored["specs"].items()}
     specs = {name: _restore(spec) for name, spec in stored["specs"].items()}
     numbers = {name: {task: number for number, task in enumerate(order)} for name, order in names.items()}
-    return LoadedSpec(specs[stored["process"]], specs, names, numbers)
+    watches = any(task.watches for spec in specs.values() for task in spec.task_specs.values())
+    return LoadedSpec(specs[stored["process"]], specs, names, numbers, watches)
 
 
 def _upgraded(content: bytes) -> dict[str, Any]:
@@ -137,14 +148,14 @@ def _upgraded(content: bytes) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _stock() -> Any:
-    return Serializer.configure(CONVERTERS)
+    return Serializer.configure(_CONVERTERS)
 
 
 @lru_cache(maxsize=1)
 def _registry() -> Any:
     """SpiffWorkflow's converters under its names for the types, but making our classes."""
     registry = Registry()
-    for stock, converter in CONVERTERS.items():
+    for stock, converter in _CONVERTERS.items():
         converter(_OURS.get(stock, stock), registry, stock.__name__)
     return registry
 
@@ -152,20 +163,31 @@ def _registry() -> Any:
 def _convert(spec: Any, file_ids: Mapping[str, str]) -> dict[str, Any]:
     converted = _stock().convert(spec)
     converted["file"] = None  # the name of the uploaded file says nothing at run time
-    for task in converted["task_specs"].values():
-        task["bpmn_id"] = file_ids.get(task["bpmn_id"], task["bpmn_id"])
+    converted["further"] = getattr(spec, "further", {})
+    for name, task in converted["task_specs"].items():
+        own = task["bpmn_id"]
+        task["bpmn_id"] = file_ids[own] if own in file_ids else file_id(own)
+        task["further"] = getattr(spec.task_specs[name], "further", {})
         task.pop("extensions", None)
     return converted
 
 
 def _restore(stored: dict[str, Any]) -> Any:
+    further = {name: task.pop("further", {}) for name, task in stored["task_specs"].items()}
+    spec_further = stored.pop("further", {})
     spec = _registry().restore(stored)
     spec.end = spec.task_specs[f"{spec.name}.EndJoin"]  # the base class leaves its own, discarded one
-    for task in spec.task_specs.values():
+    vars(spec).update(spec_further)
+    for name, task in spec.task_specs.items():
+        vars(task).update(further[name])
         body = isinstance(task, LoopTask)
         task.trace_id = None if body else task.bpmn_id
-        if _asks_conditions(task):
-            task.looks_around = True
+        task.shown_id = task.bpmn_id or (name.partition(MARK)[0] if MARK in name else None)
+        task.watches = _asks_conditions(task)
+        task.remembers = task.remembers or task.undone_by is not None
+        task.is_plain = isinstance(getattr(task, "event_definition", None), happenings.Plain)
+        if isinstance(task, events.BoundaryEvent | events.Listener):
+            task.settle()
         if isinstance(task, joins.InclusiveGateway):
             task.reach = joins.reachable(task, spec.task_specs)
     return spec
@@ -173,5 +195,5 @@ def _restore(stored: dict[str, Any]) -> Any:
 
 def _asks_conditions(task: Any) -> bool:
     definition = getattr(task, "event_definition", None)
-    several = definition.event_definitions if isinstance(definition, events.Several) else [definition]
-    return any(isinstance(one, events.Conditional) for one in several)
+    several = definition.event_definitions if isinstance(definition, happenings.Several) else [definition]
+    return any(isinstance(one, happenings.Conditional) for one in several)

@@ -24,7 +24,7 @@ from app.engines.spiff.tokens import Token
 VERSION = 1
 _UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {}
 """From a version to the next one, for states saved by an older release. A test holds a state of every version."""
-_TRIGGERED = 1
+_TRIGGERED, _HIDDEN = 1, 2
 
 # A state is [process, idle steps, scopes, failures]; a failure is [scope, row, code, message, line];
 # a scope is [process, scope and row of its host or None, success, completed, data, correlations, rows];
@@ -104,7 +104,7 @@ def _row(token: Token, numbers: dict[str, int], places: dict[UUID, tuple[int, in
         numbers[token.task_spec.name],
         token._state,
         token.arrival,
-        _TRIGGERED if token.triggered else 0,
+        (_TRIGGERED if token.triggered else 0) | (_HIDDEN if token.hidden else 0),
         token.internal_data or None,
         changed or None,
         removed or None,
@@ -133,7 +133,7 @@ def _restore_token(scope: Any, entry: list[Any], tokens: list[Token], names: lis
     parent: Token | None = tokens[int(above)] if above >= 0 else None
     token = Token(scope, specs[names[number]], parent, TaskState.MAYBE, UUID(bytes=own))
     token._state, token.arrival = state, arrival
-    token.triggered = bool(flags & _TRIGGERED)
+    token.triggered, token.hidden = bool(flags & _TRIGGERED), bool(flags & _HIDDEN)
     token.internal_data = internal or {}
     token.data = {**(parent.data if parent is not None else {}), **(changed or {})}
     for name in removed or ():
@@ -150,6 +150,10 @@ def _index(instance: Instance, tokens: list[Token]) -> None:
         scope.frontier[token.id] = token
         if spec.looks_around:
             scope.onlookers[token.id] = token
+        elif spec.aside and not token.triggered:
+            scope.aside[token.id] = token
+        if spec.watches and token._state == TaskState.WAITING:
+            instance.watchers[token.id] = token
         if token._state == TaskState.READY and not spec.manual:
             instance.enqueue(token)
         elif token._state == TaskState.WAITING and isinstance(spec, CatchingEvent):

@@ -121,12 +121,14 @@ class EndJoin(_Join, control._EndJoin):
         self._arrive(my_task)
         # Tokens that have ended are gathered in one, or a timer that fires for ever would leave one each time.
         self._consume(my_task, self._arrived(my_task))
-        return len(my_task.workflow.frontier) == 1
+        return len(my_task.workflow.frontier) == 1 + len(my_task.workflow.aside)
 
     def _choose(self, token: Token, arrived: list[Token]) -> list[Token]:  # noqa: ARG002 - the base's signature
         return arrived
 
     def _run_hook(self, my_task: Token) -> bool:
+        for listener in list(my_task.workflow.aside.values()):
+            listener.cancel()
         my_task.workflow.data.update(my_task.data)
         return True
 

@@ -15,7 +15,9 @@ from SpiffWorkflow import bpmn, task
 from SpiffWorkflow.bpmn import parser, util
 from SpiffWorkflow.bpmn.serializer import DEFAULT_CONFIG, BpmnWorkflowSerializer
 from SpiffWorkflow.bpmn.serializer.helpers import DefaultRegistry
+from SpiffWorkflow.bpmn.serializer.helpers import spec as event_definition
 from SpiffWorkflow.bpmn.specs import bpmn_process_spec, bpmn_task_spec
+from SpiffWorkflow.bpmn.specs.event_definitions import base as bpmn_event_definitions
 from SpiffWorkflow.bpmn.specs.mixins import multiinstance_task
 from SpiffWorkflow.bpmn.specs.mixins.events import event_types
 from SpiffWorkflow.bpmn.util import event, subworkflow
@@ -31,6 +33,7 @@ Workflow: Any = bpmn.BpmnWorkflow
 SubWorkflow: Any = subworkflow.BpmnSubWorkflow
 Event: Any = util.BpmnEvent
 EventManager: Any = event.EventManager
+EventDefinition: Any = bpmn_event_definitions.EventDefinition
 
 ProcessSpec: Any = bpmn_process_spec.BpmnProcessSpec
 TaskSpec: Any = bpmn_task_spec.BpmnTaskSpec
@@ -49,4 +52,5 @@ ProcessParser: Any = Parser.PROCESS_PARSER_CLASS
 
 Serializer: Any = BpmnWorkflowSerializer
 Registry: Any = DefaultRegistry
+DefinitionConverter: Any = event_definition.EventDefinitionConverter
 CONVERTERS: Any = DEFAULT_CONFIG

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.engines.spiff import library
+from app.engines.spiff import compensation, library
 from app.engines.spiff.library import Mixin, TaskSpec, TaskState, control, elements
 from app.engines.spiff.scopes import Failure
 from app.engines.spiff.tokens import Token
@@ -44,6 +44,21 @@ class Flow(Mixin):
     trace_id: str | None = None
     chooses = False
     """The run itself makes the children, as a gateway with conditions does."""
+    aside = False
+    """Waits for an event of its scope, and does not keep the scope from ending."""
+    watches = False
+    """Waits for a condition on the data."""
+    repeats = False
+    undone_by: str | None = None
+    """The name of what undoes the activity once it has finished."""
+    event_sub = False
+    """An event sub-process: what is undone from inside it was done around it."""
+    shares_data = False
+    """Runs a scope that works on the data around it."""
+    remembers = False
+    """Finishing it may be something to undo."""
+    shown_id: str | None = None
+    """The id that waits and incidents show: also for elements that the trace leaves out."""
     bpmn_id: str | None
     outputs: list[Any]
     manual: bool
@@ -65,9 +80,15 @@ class Flow(Mixin):
         return self._run_hook(my_task)
 
     def _on_complete(self, my_task: Token) -> None:
+        if my_task.triggered and compensation.undoes(my_task):
+            self._on_complete_hook(my_task)
+            compensation.went(my_task)
+            return
         if not self.chooses:
             my_task._sync_children(self.outputs, TaskState.FUTURE)
         self._on_complete_hook(my_task)
+        if self.remembers:
+            compensation.remember(my_task)
         for child in my_task.children:
             if child._state & _EXPECTANT and child.id in my_task.workflow.tasks:
                 my_task.workflow.top_workflow.guarded_update(child)
@@ -77,9 +98,22 @@ class Flow(Mixin):
 class ProcessSpec(library.ProcessSpec):
     """A restored process; ``end`` is the restored join, which the base class leaves pointing at a discarded one."""
 
+    undone_by: str | None = None
+
 
 class Begin(Flow, control.BpmnStartTask):
-    pass
+    """Begins a scope with one of its start events, and lets its listeners wait."""
+
+    chooses = True
+
+    def _run_hook(self, my_task: Token) -> bool:
+        wanted = my_task.internal_data.get("start")
+        starts = [spec for spec in self.outputs if not spec.aside]
+        plain = [spec for spec in starts if spec.is_plain]
+        chosen = [spec for spec in starts if spec.bpmn_id == wanted] or plain or starts
+        my_task.internal_data = {}
+        my_task._sync_children([*(spec for spec in self.outputs if spec.aside), chosen[0]], TaskState.FUTURE)
+        return True
 
 
 class Internal(Flow, control.SimpleBpmnTask):
@@ -145,6 +179,7 @@ class _Hosting(Flow):
     """An activity that runs a scope of its own."""
 
     spec: str
+    remembers = True
 
     def _update_hook(self, my_task: Token) -> bool:
         top = my_task.workflow.top_workflow
@@ -182,15 +217,11 @@ class _Hosting(Flow):
 
 
 class SubProcess(_Hosting, elements.SubWorkflowTask):
-    pass
+    shares_data = True
 
 
 class Transaction(_Hosting, elements.TransactionSubprocess):
-    pass
-
-
-class EventSubProcess(_Hosting, elements.EventSubprocess):
-    pass
+    shares_data = True
 
 
 class CallActivity(_Hosting, elements.CallActivity):

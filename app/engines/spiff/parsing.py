@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 from typing import Any, cast
 
+from app.engines.spiff.events import Listener
+from app.engines.spiff.happenings import Compensate
 from app.engines.spiff.library import (
     Mixin,
     Parser,
@@ -20,13 +22,15 @@ from app.engines.spiff.library import (
 )
 from app.engines.spiff.library import event_parsers as events
 from app.engines.spiff.library import task_parsers as tasks
+from app.engines.spiff.normaliser import LISTENER
 
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 CAMUNDA = "{http://camunda.org/schema/1.0/bpmn}"
 _RESERVED = frozenset({"Start", "End", "Root", "StartEventSplit", "StartEventJoin"})
 _RESERVED_ENDS = (".EndJoin", ".BoundaryEventSplit", ".BoundaryEventJoin", "[child]")
 _SCOPES = frozenset(f"{BPMN}{name}" for name in ("subProcess", "transaction", "adHocSubProcess"))
-_REFERENCES = ("sourceRef", "targetRef", "attachedToRef", "default", "bpmnElement")
+_REFERENCES = ("sourceRef", "targetRef", "attachedToRef", "default", "bpmnElement", "undoneBy",
+               "undoneInsideBy", "activityRef")  # fmt: skip
 _MARK = "~"
 """Stands at the end of a renamed id; no XML id can contain it, so a renamed id never meets one of a file."""
 
@@ -83,6 +87,16 @@ def _read_camunda_loop(loop: Any) -> None:
         loop.append(loop.makeelement(f"{BPMN}inputDataItem", {"id": item, "name": item}))
 
 
+def further(node: Any) -> dict[str, Any]:
+    """What an element's stored form holds beyond SpiffWorkflow's, by attribute of our classes."""
+    found: dict[str, Any] = {}
+    if node.get("undoneBy"):
+        found["undone_by"] = node.get("undoneBy")
+    if node.get("eventSub"):
+        found["event_sub"] = True
+    return found
+
+
 class _Flat(Mixin):
     """Reads one element without following its flows; `FlatProcess` does that."""
 
@@ -92,6 +106,7 @@ class _Flat(Mixin):
     def parse_node(self) -> Any:
         self.task = self.create_task()
         self.task.extensions = {}
+        self.task.further = further(self.node)
         if self.xpath("./bpmn:ioSpecification"):
             self.task.io_specification = self.parse_io_spec()
         for path, add in (
@@ -113,7 +128,8 @@ class _Flat(Mixin):
             target = flow.get("targetRef")
             spec = specs.get(f"{target}.BoundaryEventSplit") or specs[target]
             self.connect_outgoing(spec, flow, flow.get("id") == default)
-        if not flows and not isinstance(self.task, elements.EndEvent):
+        handles = self.node.get("isForCompensation") in ("true", "1")
+        if not flows and not handles and not isinstance(self.task, elements.EndEvent):
             self.task.connect(self.process_parser.spec.end)
 
     def _resolve_data_object_ref(self, ref: Any) -> Any:
@@ -127,7 +143,7 @@ class _Flat(Mixin):
 
 
 class FlatProcess(ProcessParser):
-    """Reads the elements of one scope that a start event leads to."""
+    """Reads the elements of one scope that a start event, a listener or a compensation leads to."""
 
     parsers: dict[str, Any]
 
@@ -136,7 +152,9 @@ class FlatProcess(ProcessParser):
         if not starts:
             raise ValidationException("No start event found", node=self.node, file_name=self.filename)
         self.parsers = {}
-        todo = [node.get("id") for node in starts]
+        self.spec.further = {"undone_by": self.node.get("undoneInsideBy")}
+        begins = [*starts, *self.node.iterchildren(LISTENER), *self.xpath("./*[@isForCompensation='true']")]
+        todo = [node.get("id") for node in begins]
         reached = set(todo)
         while todo:
             for target in self._read(todo.pop()):
@@ -186,10 +204,28 @@ class FlatStart(_Flat, events.StartEventParser):
     pass
 
 
-class FlatEnd(_Flat, events.EndEventParser):
+class _Undoing(_Flat):
+    """Also reads compensation events, which the base classes do not know."""
+
+    def _definition(self, paths: list[str]) -> Any:
+        found = self.node.find(f"{BPMN}compensateEventDefinition")
+        return self.get_event_definition(paths) if found is None else Compensate(found.get("activityRef"))
+
+
+class FlatListener(_Flat, events.BoundaryEventParser):
+    def create_task(self) -> Any:
+        task = super().create_task()
+        self.spec.start.connect(task)
+        return task
+
+    def get_description(self) -> str:
+        return "Listener"
+
+
+class FlatEnd(_Undoing, events.EndEventParser):
     def create_task(self) -> Any:
         """Also the signal end event, which the base class drops without a word."""
-        definition = self.get_event_definition(
+        definition = self._definition(
             [
                 events.MESSAGE_EVENT_XPATH,
                 events.CANCEL_EVENT_XPATH,
@@ -208,8 +244,11 @@ class FlatCatch(_Flat, events.IntermediateCatchEventParser):
     pass
 
 
-class FlatThrow(_Flat, events.IntermediateThrowEventParser):
-    pass
+class FlatThrow(_Undoing, events.IntermediateThrowEventParser):
+    def create_task(self) -> Any:
+        return self._create_task(
+            self._definition([events.ESCALATION_EVENT_XPATH, events.MESSAGE_EVENT_XPATH, events.SIGNAL_EVENT_XPATH])
+        )
 
 
 class FlatSend(_Flat, events.SendTaskParser):
@@ -235,6 +274,7 @@ class ModelParser(Parser):
     OVERRIDE_PARSER_CLASSES = {  # noqa: RUF012 - the base class's name and type
         f"{BPMN}{tag}": (parser, spec)
         for tag, parser, spec in (
+            (LISTENER.removeprefix(BPMN), FlatListener, Listener),
             ("startEvent", FlatStart, elements.StartEvent),
             ("endEvent", FlatEnd, elements.EndEvent),
             ("userTask", FlatTask, elements.UserTask),

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from app.engines.spiff import codec, events, values
+from app.engines.spiff import codec, happenings, values
 from app.engines.spiff.library import TaskState
-from app.engines.spiff.nodes import CallActivity, ManualTask
+from app.engines.spiff.nodes import ManualTask
 from app.engines.spiff.outcome import OpenTask, Outcome, Status, ThrownEvent, Waiting
 from app.engines.spiff.scopes import Failure, Instance
 from app.engines.spiff.tokens import Token
@@ -39,24 +39,13 @@ def outcome(instance: Instance, *, unfinished: bool, steps: int) -> Outcome:
 
 def variables(instance: Instance) -> dict[str, Any]:
     """The data as people see it: what the live tokens hold, the newest last; of a completed instance, its last data."""
-    data = _final(instance) if instance.completed else _live(instance, instance)
+    data = _final(instance) if instance.completed else instance.live_data()
     return values.shown(data)
 
 
 def _final(scope: Any) -> dict[str, Any]:
     objects = scope.data.get("data_objects") or {}
     return {**objects, **{name: value for name, value in scope.data.items() if name != "data_objects"}}
-
-
-def _live(instance: Instance, scope: Any) -> dict[str, Any]:
-    data: dict[str, Any] = dict(scope.data.get("data_objects") or {})
-    for token in scope.frontier.values():
-        data.update(token.data)
-        inner = instance.subprocesses.get(token.id)
-        # What a called process works with is its own until it returns.
-        if inner is not None and not inner.completed and not isinstance(token.task_spec, CallActivity):
-            data.update(_live(instance, inner))
-    return data
 
 
 def _unfinished(instance: Instance) -> Iterator[Token]:
@@ -69,23 +58,23 @@ def _open_tasks(instance: Instance) -> Iterator[OpenTask]:
         spec = token.task_spec
         if token._state == TaskState.READY and spec.manual:
             kind = "manualTask" if isinstance(spec, ManualTask) else "userTask"
-            yield OpenTask(token.id, str(spec.bpmn_id), kind, values.shown(token.data))
+            yield OpenTask(token.id, str(spec.shown_id), kind, values.shown(token.data))
 
 
 def _waiting(instance: Instance) -> Iterator[Waiting]:
     for token in instance.event_manager.tasks.values():
         if token.id in instance.failures:
             continue
-        element = token.task_spec.bpmn_id
-        for _, due in events.due_times(token):
+        element = str(token.task_spec.shown_id)
+        for _, due in happenings.due_times(token):
             yield Waiting("timer", element, token.task_spec.bpmn_name or element, due, token.id)
         definition = token.task_spec.event_definition
-        for one in definition.event_definitions if isinstance(definition, events.Several) else [definition]:
-            if isinstance(one, events.Message):
+        for one in definition.event_definitions if isinstance(definition, happenings.Several) else [definition]:
+            if isinstance(one, happenings.Message):
                 yield Waiting("message", element, one.name, None, token.id)
-            elif isinstance(one, events.Signal):
+            elif isinstance(one, happenings.Signal):
                 yield Waiting("signal", element, one.name, None, token.id)
-            elif isinstance(one, events.Conditional):
+            elif isinstance(one, happenings.Conditional):
                 yield Waiting("conditional", element, token.task_spec.bpmn_name or element, None, token.id)
 
 
@@ -101,5 +90,5 @@ def _name_dead_end(instance: Instance) -> None:
 
 
 def _thrown(event: Any) -> ThrownEvent:
-    kind = "signal" if isinstance(event.event_definition, events.Signal) else "message"
+    kind = "signal" if isinstance(event.event_definition, happenings.Signal) else "message"
     return ThrownEvent(kind, event.event_definition.name)

@@ -18,6 +18,7 @@ from uuid import UUID
 from app.engines.spiff.library import Mixin, SubWorkflow, TaskState, Workflow
 from app.engines.spiff.outcome import Bounds, Incident, TraceEntry
 from app.engines.spiff.tokens import REACHED, UNFINISHED, Token
+from app.engines.spiff.values import same
 
 if TYPE_CHECKING:
     from app.engines.spiff.specs import LoadedSpec
@@ -42,6 +43,8 @@ class Scope(Mixin):
         self.frontier: dict[UUID, Token] = {}
         self.onlookers: dict[UUID, Token] = {}
         """Unfinished tokens that look at others: joins and conditional events. They are asked after every step."""
+        self.aside: dict[UUID, Token] = {}
+        """Unfinished tokens that wait for events of the whole scope and do not keep it from ending."""
         self.kept = 0
         """Tokens left by the last pruning."""
 
@@ -60,13 +63,19 @@ class Scope(Mixin):
                 self.frontier[token.id] = token
                 if token.task_spec.looks_around:
                     self.onlookers[token.id] = token
+                elif token.task_spec.aside and not token.triggered:
+                    self.aside[token.id] = token
             if after == TaskState.READY and not token.task_spec.manual:
                 self.top_workflow.enqueue(token)
         elif before & UNFINISHED:
             self.frontier.pop(token.id, None)
             self.onlookers.pop(token.id, None)
+            self.aside.pop(token.id, None)
             self.top_workflow.failures.pop(token.id, None)
-        if token.task_spec.trace_id is not None:
+            self.top_workflow.watchers.pop(token.id, None)
+        if token.task_spec.watches and after == TaskState.WAITING:
+            self.top_workflow.watchers[token.id] = token
+        if token.task_spec.trace_id is not None and not token.hidden:
             self._trace(token, before, after)
 
     def _trace(self, token: Token, before: int, after: int) -> None:
@@ -96,7 +105,32 @@ class Scope(Mixin):
             parent._children.remove(task_id)
         self.frontier.pop(task_id, None)
         self.onlookers.pop(task_id, None)
+        self.aside.pop(task_id, None)
         self.top_workflow.failures.pop(task_id, None)
+        self.top_workflow.watchers.pop(task_id, None)
+
+    def live_data(self) -> dict[str, Any]:
+        """What the live tokens hold, the newest last; what a called process works with is its own until it returns."""
+        data: dict[str, Any] = dict(self.data.get("data_objects") or {})
+        for token in self.frontier.values():
+            if token.task_spec.momentary:
+                continue  # it waits with the data of the moment it began to
+            data.update(token.data)
+            inner = self.top_workflow.subprocesses.get(token.id)
+            if inner is not None and not inner.completed and token.task_spec.shares_data:
+                data.update(inner.live_data())
+        return data
+
+    def process(self) -> Any:
+        """The process around: this scope itself unless it is a sub-process."""
+        scope: Any = self
+        while scope.parent_task_id is not None and scope.host.task_spec.shares_data:
+            scope = scope.host.workflow
+        return scope
+
+    def visible_data(self, token: Token) -> dict[str, Any]:
+        """What a condition sees: the token's data, and the last value any branch of the process has set."""
+        return {**token.data, **self.process().task_tree.internal_data.get("latest", {})}
 
     def _mark_complete(self, task: Token) -> None:
         self.data.update(task.data)
@@ -133,6 +167,8 @@ class Instance(Scope, Workflow):
         self.zone: tzinfo = UTC
         """Where times without a zone are meant."""
         self.arrivals = 0
+        self.watchers: dict[UUID, Token] = {}
+        """Tokens that wait for a condition on the data."""
         self.idle_steps = 0
         """Steps since the instance last waited for something."""
         self.prepare()
@@ -177,13 +213,31 @@ class Instance(Scope, Workflow):
 
     def fail(self, token: Token, failure: Failure) -> None:
         self.failures[token.id] = failure
-        if token.task_spec.bpmn_id is not None:
-            self.note(token.task_spec.bpmn_id, "failed")
+        if token.task_spec.shown_id is not None:
+            self.note(token.task_spec.shown_id, "failed")
 
     def incident(self, token: Token) -> Incident:
         failure = self.failures[token.id]
-        name = token.task_spec.bpmn_id or token.task_spec.name
+        name = token.task_spec.shown_id or token.task_spec.name
         return Incident(name, token.id, failure.code, failure.message, failure.line)
+
+    def keep_changes(self, token: Token, before: dict[str, Any]) -> None:
+        """For conditions on the data: what a step has set counts for every branch of its process."""
+        if not self.loaded.watches or token.data is before:
+            return
+        changed = {n: v for n, v in token.data.items() if n not in before or not same(before[n], v)}
+        if changed:
+            first = token.workflow.process().task_tree
+            first.internal_data = {
+                **first.internal_data,
+                "latest": {**first.internal_data.get("latest", {}), **changed},
+            }
+
+    def watch(self) -> None:
+        """The data may have changed: ask the conditions that are waited for."""
+        for token in list(self.watchers.values()):
+            if token._state == TaskState.WAITING:
+                self.guarded_update(token)
 
     def guarded_update(self, token: Token) -> None:
         """Let a token look whether it can go on; what goes wrong is a failure of that token alone."""

@@ -57,6 +57,10 @@ class ScriptEngine:
         given = {**external_context, **data} if external_context else data
         return self._sandbox.evaluate(compile_expression(expression), given, now=now)
 
+    def evaluate_on(self, data: Mapping[str, Any], expression: str, task: Token) -> Any:
+        """The value of an expression on other data than the token's own. Raises as `execute`."""
+        return self._sandbox.evaluate(compile_expression(expression), data, now=task.workflow.top_workflow.now)
+
 
 def check_total(data: Mapping[str, Any], limit: int) -> None:
     """Raises :class:`BadVariable` if all variables of a token together are larger than *limit* bytes."""

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import settings
-from app.engines.spiff import codec, events, reading, values
+from app.engines.spiff import codec, happenings, reading, values
 from app.engines.spiff.blueprints import LoadedSpec
 from app.engines.spiff.library import Event, TaskState
 from app.engines.spiff.nodes import CannotGoOn
@@ -31,8 +31,10 @@ from app.engines.spiff.tokens import Token
 from app.engines.spiff.values import BadVariable
 
 
-def start(spec: LoadedSpec, variables: Mapping[str, Any], *, bounds: Bounds, now: datetime) -> Outcome:
-    """Make an instance and run it to its first wait.
+def start(
+    spec: LoadedSpec, variables: Mapping[str, Any], *, bounds: Bounds, now: datetime, at: str | None = None
+) -> Outcome:
+    """Make an instance and run it to its first wait; *at* is the id of the start event, None for the plain one.
 
     Raises:
         Invalid: a variable that cannot be kept, by name.
@@ -41,8 +43,8 @@ def start(spec: LoadedSpec, variables: Mapping[str, Any], *, bounds: Bounds, now
     instance = _new(spec, bounds, now)
     instance.plant()
     instance.task_tree.data = dict(variables)
+    instance.task_tree.internal_data = {"start": at} if at else {}
     instance.task_tree.run()
-    _begin_by_hand(instance)
     return _run(instance)
 
 
@@ -63,8 +65,10 @@ def complete(
     data = _merged(token.data, given, bounds)
     instance.failures.pop(token.id, None)
     instance.idle_steps = 0
-    token.data = data
+    before, token.data = token.data, data
+    instance.keep_changes(token, before)
     _step(instance, token)
+    instance.watch()
     return _run(instance)
 
 
@@ -121,7 +125,7 @@ def deliver(spec: LoadedSpec, state: bytes, event: NamedEvent, *, bounds: Bounds
     """
     _check_given(event.payload, bounds)
     instance = _load(spec, state, bounds, now)
-    definition = events.Signal(event.name) if event.kind == "signal" else events.Message(event.name)
+    definition = happenings.Signal(event.name) if event.kind == "signal" else happenings.Message(event.name)
     told = Event(definition, dict(event.payload))
     takers = [
         token
@@ -180,13 +184,6 @@ def _correlates(token: Token, correlation: Mapping[str, Any]) -> bool:
     return all(name in token.data and values.same(token.data[name], value) for name, value in correlation.items())
 
 
-def _begin_by_hand(instance: Instance) -> None:
-    """Started by a person or program, a process does not wait for the event that would start it by itself."""
-    starts = [token for token in instance.frontier.values() if isinstance(token.task_spec, events.StartEvent)]
-    if starts and all(token._state == TaskState.WAITING for token in starts):
-        starts[0]._ready()
-
-
 class _Budget:
     """What is left of the bounds of one call."""
 
@@ -221,6 +218,8 @@ def _drive(instance: Instance, budget: _Budget) -> None:
             instance.fail(token, Failure("endless-loop", text, 0))
             continue
         _step(instance, token)
+        if instance.watchers:
+            instance.watch()
 
 
 def _step(instance: Instance, token: Token) -> None:
@@ -229,6 +228,7 @@ def _step(instance: Instance, token: Token) -> None:
     token.data = dict(before)
     try:
         token.run()
+        instance.keep_changes(token, before)
     except BpmnErrorRaised as error:
         token.step_back(before)
         if not _caught(instance, token, error):
@@ -241,9 +241,9 @@ def _step(instance: Instance, token: Token) -> None:
 
 
 def _caught(instance: Instance, token: Token, error: BpmnErrorRaised) -> bool:
-    event = Event(events.Error(error.code, error.code), payload=dict(token.data), target=token.workflow)
+    event = Event(happenings.Error(error.code, error.code), payload=dict(token.data), target=token.workflow)
     manager = instance.event_manager
     try:
-        return manager.catch_at(event, token) or manager.catch_outside(event, token.workflow)
+        return (manager.catch_at(event, token) or manager.catch_outside(event, token.workflow)) is not None
     except CannotGoOn:
         return False

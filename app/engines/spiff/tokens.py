@@ -42,6 +42,8 @@ class Token(Task):
         self._children: list[UUID] = []
         self._state: int = state
         self.triggered = False
+        self.hidden = False
+        """It shows in no trace: a finished sub-process that is reopened to undo what was done in it."""
         self.thread_id = 0
         self.data: dict[str, Any] = {}
         self.internal_data: dict[str, Any] = {}

@@ -4,7 +4,7 @@ Left out is what the two decide differently on purpose, each with a test of its 
 (stock counts arrivals of an earlier turn), branches of an inclusive gateway with gateways inside (stock's join looks
 back along one path only and goes on too early), variables set by two branches, plain tasks (stock makes them manual),
 item variables without an output (stock leaks them or breaks), errors past the nearest activity, two timers of one
-activity that are due at once (stock lets both interrupt).
+activity that are due at once (stock lets both interrupt), events that do not interrupt (stock hears only the first).
 """
 
 from __future__ import annotations
@@ -128,19 +128,13 @@ def _watched(sketch: Sketch, depth: int, *, forks: bool) -> Part:
     join = sketch.name("merge")
     host = _user(sketch) if sketch.draw(st.booleans()) else _sub(sketch, depth, forks=forks, failing=True)
     xml = host.xml + gateway("exclusive", join) + flow(host.last, join)
-    for kind in sketch.draw(
-        st.lists(st.sampled_from(["timer", "message", "aside"]), min_size=1, max_size=3, unique=True)
-    ):
+    for kind in sketch.draw(st.lists(st.sampled_from(["timer", "message"]), min_size=1, max_size=2, unique=True)):
         alarm, handler = sketch.name("alarm"), _sequence(sketch, 0, forks=False)
         if kind == "timer":
             xml += boundary(alarm, host.first, "timeDuration", f"'PT{sketch.draw(st.integers(1, 3))}H'")
         else:
-            xml += boundary(alarm, host.first, "message", sketch.message(), interrupts=kind != "aside")
-        if kind == "aside":
-            end = sketch.name("aside")
-            xml += handler.xml + flow(alarm, handler.first) + flow(handler.last, end) + event("endEvent", end)
-        else:
-            xml += handler.xml + flow(alarm, handler.first) + flow(handler.last, join)
+            xml += boundary(alarm, host.first, "message", sketch.message())
+        xml += handler.xml + flow(alarm, handler.first) + flow(handler.last, join)
     if not host.first.startswith("user"):
         alarm = sketch.name("alarm")
         xml += boundary(alarm, host.first, "error", f"{host.first}_e") + flow(alarm, join)

@@ -90,6 +90,18 @@ def parameters(inner: str) -> str:
     return f"<bpmn:extensionElements><camunda:inputOutput>{inner}</camunda:inputOutput></bpmn:extensionElements>"
 
 
+def event_sub(definition: str, *beside: str) -> bytes:
+    """Start, a manual task, end, and an event sub-process `sub` that starts with `s1`."""
+    return around(
+        draw.manual_task("t"),
+        f'<bpmn:subProcess id="sub" triggeredByEvent="true"><bpmn:startEvent id="s1">{definition}</bpmn:startEvent>'
+        f'<bpmn:endEvent id="s2" />{draw.flow("s1", "s2")}</bpmn:subProcess>',
+        *beside,
+        first="t",
+        before=MESSAGE,
+    )
+
+
 INNER = '<bpmn:startEvent id="s1" /><bpmn:endEvent id="s2" />' + draw.flow("s1", "s2")
 
 FAULTS = [
@@ -140,8 +152,8 @@ FAULTS = [
             "P", START, '<bpmn:startEvent id="start2" />', END, draw.flow("start", "end"), draw.flow("start2", "end")
         ),
         "P",
-        "has several start events",
-        "keep one, or draw two processes",
+        "has several start events of one kind",
+        "keep one without an event, or draw two processes",
     ),
     Fault(
         "sub-process-start",
@@ -279,31 +291,6 @@ FAULTS = [
         "take the condition or the default mark out",
     ),
     Fault(
-        "activity-condition",
-        draw.definitions(
-            "P", START, draw.script("s", "x = 1"), END, draw.flow("start", "s"), draw.flow("s", "end", "x == 1", "f")
-        ),
-        "f",
-        "a conditional flow leaves an activity or event",
-        "draw an exclusive gateway behind it and put the condition there",
-    ),
-    Fault(
-        "implicit-split",
-        draw.definitions(
-            "P",
-            START,
-            draw.manual_task("t"),
-            END,
-            '<bpmn:endEvent id="end2" />',
-            draw.flow("start", "t"),
-            draw.flow("t", "end"),
-            draw.flow("t", "end2"),
-        ),
-        "t",
-        "2 flows leave it without a gateway",
-        "draw a parallel gateway behind it",
-    ),
-    Fault(
         "event-gateway",
         draw.definitions(
             "P",
@@ -321,7 +308,7 @@ FAULTS = [
         ),
         "f",
         "does not lead to an event that only this gateway waits for",
-        "lead it to a message, timer or signal catch event of its own",
+        "lead it to a message, timer, signal or conditional catch event of its own",
     ),
     Fault(
         "name-never-set",
@@ -422,20 +409,6 @@ FAULTS = [
         "draw the order, or parallel branches",
     ),
     Fault(
-        "event-sub-process",
-        around(
-            draw.manual_task("t"),
-            '<bpmn:subProcess id="sub" triggeredByEvent="true">'
-            '<bpmn:startEvent id="s1"><bpmn:messageEventDefinition messageRef="called" /></bpmn:startEvent>'
-            f'<bpmn:endEvent id="s2" />{draw.flow("s1", "s2")}</bpmn:subProcess>',
-            first="t",
-            before=MESSAGE,
-        ),
-        "sub",
-        "event sub-processes are not run",
-        "use a boundary event on a sub-process around the steps",
-    ),
-    Fault(
         "unbound-service",
         task("", 'camunda:class="com.Foo"', "serviceTask"),
         "t",
@@ -446,22 +419,43 @@ FAULTS = [
         "link-event",
         event("intermediateThrowEvent", "link", 'name="x"'),
         "e",
-        "link events are not run",
-        "draw the sequence flow itself",
+        "the link 'x' has no link catch event in its scope",
+        "draw one catch event of the same link name in the same process or sub-process",
     ),
     Fault(
         "compensation",
-        task("", 'isForCompensation="true"', "manualTask"),
-        "t",
-        "compensation is not run",
-        "draw the undoing steps in the flow",
+        around('<bpmn:manualTask id="h" isForCompensation="true" />', draw.manual_task("t"), first="t"),
+        "h",
+        "no compensation boundary event leads to this handler",
+        "draw an association from the boundary event to it",
     ),
     Fault(
-        "conditional-event",
-        event("intermediateCatchEvent", "conditional", inner="<bpmn:condition>x</bpmn:condition>"),
+        "compensation",
+        boundary("<bpmn:compensateEventDefinition />"),
+        "b",
+        "a compensation boundary event has a flow that leaves it",
+        "lead to its handler by an association",
+    ),
+    Fault(
+        "compensation",
+        event("intermediateThrowEvent", "compensate", 'waitForCompletion="false"'),
         "e",
-        "conditional events are not run",
-        "use a gateway, or a signal thrown where the data changes",
+        "goes on before the undoing is done",
+        "set waitForCompletion to true",
+    ),
+    Fault(
+        "event-sub-process",
+        event_sub(""),
+        "s1",
+        "starts an event sub-process and does not say by which event",
+        "give it a message, timer, signal, error, escalation, condition or compensation",
+    ),
+    Fault(
+        "event-sub-process",
+        event_sub('<bpmn:messageEventDefinition messageRef="called" />', draw.flow("sub", "end")),
+        "sub",
+        "an event sub-process has sequence flows",
+        "take the flows away: it is its event that starts it",
     ),
     Fault(
         "event-definition-ref",
@@ -469,11 +463,44 @@ FAULTS = [
             '<bpmn:intermediateCatchEvent id="e"><bpmn:eventDefinitionRef>d'
             "</bpmn:eventDefinitionRef></bpmn:intermediateCatchEvent>",
             first="e",
-            before='<bpmn:messageEventDefinition id="d" />',
         ),
         "e",
-        "event definitions by reference are not run",
+        "refers to 'd', which is no event definition of the file",
         "put the definition into the event",
+    ),
+    Fault(
+        "several-event-definitions",
+        draw.definitions(
+            "P",
+            START,
+            '<bpmn:endEvent id="end"><bpmn:messageEventDefinition messageRef="called" />'
+            "<bpmn:terminateEventDefinition /></bpmn:endEvent>",
+            draw.flow("start", "end"),
+            before=MESSAGE,
+        ),
+        "end",
+        "has several event definitions",
+        "use one event for each",
+    ),
+    Fault(
+        "start-event-type",
+        draw.definitions(
+            "P",
+            '<bpmn:startEvent id="start"><bpmn:conditionalEventDefinition><bpmn:condition>'
+            "1</bpmn:condition></bpmn:conditionalEventDefinition></bpmn:startEvent>",
+            END,
+            draw.flow("start", "end"),
+        ),
+        "start",
+        "a conditional does not start processes here",
+        "start it by the API or a schedule, with a plain start event",
+    ),
+    Fault(
+        "instantiate",
+        task("", 'messageRef="called" instantiate="true"', "receiveTask"),
+        "t",
+        "starts instances, but is not where a process begins",
+        "take instantiate out, or let the process begin with it",
     ),
     Fault(
         "event-definition-missing",
@@ -483,45 +510,11 @@ FAULTS = [
         "give it a message, timer or signal",
     ),
     Fault(
-        "several-event-definitions",
-        draw.definitions(
-            "P",
-            '<bpmn:startEvent id="start"><bpmn:messageEventDefinition '
-            'messageRef="called" /><bpmn:messageEventDefinition messageRef="called" /></bpmn:startEvent>',
-            END,
-            draw.flow("start", "end"),
-            before=MESSAGE,
-        ),
-        "start",
-        "has several event definitions",
-        "use one event for each",
-    ),
-    Fault(
         "event-position",
         event("intermediateThrowEvent", "timer", inner="<bpmn:timeDuration>PT1H</bpmn:timeDuration>"),
         "e",
         "a timer definition has no meaning in a intermediateThrowEvent",
         "use another kind of event",
-    ),
-    Fault(
-        "start-event-type",
-        draw.definitions(
-            "P",
-            '<bpmn:startEvent id="start"><bpmn:timerEventDefinition><bpmn:timeCycle>'
-            "R/P1D</bpmn:timeCycle></bpmn:timerEventDefinition></bpmn:startEvent>",
-            END,
-            draw.flow("start", "end"),
-        ),
-        "start",
-        "timers do not start processes here",
-        "start it by the API or a schedule, with a plain start event",
-    ),
-    Fault(
-        "instantiate",
-        task("", 'messageRef="called" instantiate="true"', "receiveTask"),
-        "t",
-        "a receive task cannot start instances",
-        "use a message start event",
     ),
     Fault(
         "token-quantity",
@@ -550,13 +543,6 @@ FAULTS = [
         "t",
         "loops without a condition or maximum",
         "give it one of them",
-    ),
-    Fault(
-        "global-task",
-        around(draw.manual_task("t"), first="t", before='<bpmn:globalUserTask id="g" />'),
-        "g",
-        "global tasks are not run",
-        "draw a process with one task, and call it",
     ),
     Fault(
         "unsupported-element",

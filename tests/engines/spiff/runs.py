@@ -39,8 +39,13 @@ def unchecked(*files: bytes) -> LoadedSpec:
 class Run:
     """One instance. ``trace`` is everything that ran; each call goes through the saved state."""
 
-    def __init__(self, spec: LoadedSpec, bounds: Bounds = WIDE, now: datetime = NOW, **variables: Any) -> None:
-        self.spec, self.bounds, self.now = spec, bounds, now
+    finishing = False
+    """Whether each call goes on, saved and read back, until the bound of a call is not reached any more."""
+
+    def __init__(
+        self, spec: LoadedSpec, bounds: Bounds = WIDE, now: datetime = NOW, *, finishing: bool = False, **variables: Any
+    ) -> None:
+        self.spec, self.bounds, self.now, self.finishing = spec, bounds, now, finishing
         self.trace: list[tuple[str, str]] = []
         self.sent: list[tuple[str, str]] = []
         self._take(steps.start(spec, variables, bounds=bounds, now=now))
@@ -71,6 +76,8 @@ class Run:
         self.outcome, self.state = outcome, outcome.state
         self.trace += [(entry.element_id, entry.event) for entry in outcome.trace]
         self.sent += [(event.kind, event.name) for event in outcome.events_out]
+        if self.finishing and outcome.unfinished:
+            return self.proceed()
         return self
 
     @property

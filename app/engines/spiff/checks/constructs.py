@@ -7,6 +7,7 @@ a test that shows it.
 from __future__ import annotations
 
 from app.engines.spiff.checks.model import ACTIVITIES, FLOW_NODES, SCOPES, B, C, Model, kind, scope_of
+from app.engines.spiff.checks.structure import is_event_sub
 from app.engines.spiff.intake import SPIFF, Xml
 
 _ELEMENTS: dict[str, tuple[str, str, str]] = {
@@ -21,27 +22,24 @@ _ELEMENTS: dict[str, tuple[str, str, str]] = {
     "businessRuleTask": ("unbound-service", "decision tables are not run here", "write the rule in a script task"),
 }  # fmt: skip
 _PROGRAMS = frozenset(C + name for name in ("class", "delegateExpression", "expression", "type", "topic"))
-_GLOBAL = ("globalTask", "globalUserTask", "globalManualTask", "globalScriptTask", "globalBusinessRuleTask")
-_DEFINITIONS: dict[str, tuple[str, str, str]] = {
-    "linkEventDefinition": ("link-event", "link events are not run", "draw the sequence flow itself"),
-    "compensateEventDefinition": ("compensation", "compensation is not run", "draw the undoing steps in the flow"),
-    "conditionalEventDefinition": ("conditional-event", "conditional events are not run",
-                                   "use a gateway, or a signal thrown where the data changes"),
-    "eventDefinitionRef": ("event-definition-ref", "event definitions by reference are not run",
-                           "put the definition into the event"),
-}  # fmt: skip
 _PLACES: dict[str, frozenset[str]] = {
     "startEvent": frozenset({"messageEventDefinition", "signalEventDefinition"}),
+    "eventSub": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition",
+                           "conditionalEventDefinition", "errorEventDefinition", "escalationEventDefinition",
+                           "compensateEventDefinition"}),
     "endEvent": frozenset(
         {"messageEventDefinition", "signalEventDefinition", "errorEventDefinition", "escalationEventDefinition",
-         "terminateEventDefinition", "cancelEventDefinition"}
+         "terminateEventDefinition", "cancelEventDefinition", "compensateEventDefinition"}
     ),
-    "intermediateCatchEvent": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition"}),
+    "intermediateCatchEvent": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition",
+                                         "conditionalEventDefinition", "linkEventDefinition"}),
     "intermediateThrowEvent": frozenset(
-        {"messageEventDefinition", "signalEventDefinition", "escalationEventDefinition"}
+        {"messageEventDefinition", "signalEventDefinition", "escalationEventDefinition", "compensateEventDefinition",
+         "linkEventDefinition"}
     ),
     "boundaryEvent": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition",
-                                "errorEventDefinition", "escalationEventDefinition", "cancelEventDefinition"}),
+                                "errorEventDefinition", "escalationEventDefinition", "cancelEventDefinition",
+                                "conditionalEventDefinition", "compensateEventDefinition"}),
 }  # fmt: skip
 _TOGETHER = frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition"})
 """Definitions of which one event may have several."""
@@ -56,9 +54,6 @@ _INERT = frozenset(
 
 
 def check(model: Model) -> None:
-    for tag in _GLOBAL:
-        for node in model.root.iter(B + tag):
-            model.report("global-task", node, "global tasks are not run", "draw a process with one task, and call it")
     for scope in model.scopes():
         for child in scope.iterchildren(f"{B}*"):
             if kind(child) not in FLOW_NODES | _INERT and kind(child) not in _ELEMENTS:
@@ -107,10 +102,8 @@ def _check_store(model: Model, node: Xml) -> None:
 
 
 def _check_event(model: Model, node: Xml) -> None:
-    if node.get("triggeredByEvent"):
-        return
     definitions = model.definitions(node)
-    if len(definitions) > 1 and (kind(node) == "startEvent" or not {kind(d) for d in definitions} <= _TOGETHER):
+    if len(definitions) > 1 and not {kind(d) for d in definitions} <= _TOGETHER:
         model.report("several-event-definitions", node, "has several event definitions", "use one event for each")
         return
     if not definitions:
@@ -120,10 +113,11 @@ def _check_event(model: Model, node: Xml) -> None:
         return
     for definition in definitions:
         found = kind(definition)
-        if found in _DEFINITIONS:
-            rule, message, fix = _DEFINITIONS[found]
-            model.report(rule, node, message, fix)
-        elif found not in _PLACES[kind(node)]:
+        place = "eventSub" if kind(node) == "startEvent" and is_event_sub(scope_of(node)) else kind(node)
+        if found == "eventDefinitionRef":
+            message = f"refers to {(definition.text or '').strip()!r}, which is no event definition of the file"
+            model.report("event-definition-ref", node, message, "put the definition into the event")
+        elif found not in _PLACES[place]:
             _refuse_place(model, node, found)
         else:
             _check_definition(model, node, definition)
@@ -131,8 +125,8 @@ def _check_event(model: Model, node: Xml) -> None:
 
 def _refuse_place(model: Model, node: Xml, found: str) -> None:
     name = found.removesuffix("EventDefinition")
-    if kind(node) == "startEvent" and name == "timer":
-        model.report("start-event-type", node, "timers do not start processes here",
+    if kind(node) == "startEvent" and name in ("timer", "conditional"):
+        model.report("start-event-type", node, f"a {name} does not start processes here",
                      "start it by the API or a schedule, with a plain start event")  # fmt: skip
     else:
         fix = "use another kind of event"
@@ -153,13 +147,9 @@ def _check_activity(model: Model, node: Xml) -> None:
     type_ = kind(node)
     if type_ not in ACTIVITIES:
         return
-    if _is_true(node.get("isForCompensation")):
-        model.report("compensation", node, "compensation is not run", "draw the undoing steps in the flow")
-    if _is_true(node.get("instantiate")):
-        model.report("instantiate", node, "a receive task cannot start instances", "use a message start event")
-    if _is_true(node.get("triggeredByEvent")):
-        model.report("event-sub-process", node, "event sub-processes are not run",
-                     "use a boundary event on a sub-process around the steps")  # fmt: skip
+    if _is_true(node.get("instantiate")) and (model.incoming.get(node.get("id", "")) or kind(scope_of(node)) in SCOPES):
+        model.report("instantiate", node, "starts instances, but is not where a process begins",
+                     "take instantiate out, or let the process begin with it")  # fmt: skip
     for attribute in ("startQuantity", "completionQuantity"):
         if node.get(attribute, "1").strip() != "1":
             model.report("token-quantity", node, f"{attribute} is not 1", "draw gateways or a loop")
@@ -203,7 +193,8 @@ def _check_error(model: Model, event: Xml, definition: Xml) -> None:
     if kind(event) != "endEvent" or error is None:
         return
     around = _hosts_around(event)
-    if not any(_catches(model, boundary, error.get("errorCode")) for boundary in _boundaries(model, around)):
+    takers = [*_boundaries(model, around), *_listeners(event)]
+    if not any(_catches(model, taker, error.get("errorCode")) for taker in takers):
         called = "by the caller, or " if kind(scope_of(event)) == "process" else ""
         message = f"nothing around it catches {error.get('errorCode')}: unless caught {called}it becomes an incident"
         model.report("error-uncaught", event, message, "attach an error boundary event to the sub-process around it")
@@ -232,6 +223,13 @@ def _hosts_around(node: Xml) -> set[str]:
 
 def _boundaries(model: Model, hosts: set[str]) -> list[Xml]:
     return [event for event in model.nodes_of("boundaryEvent") if event.get("attachedToRef") in hosts]
+
+
+def _listeners(node: Xml) -> list[Xml]:
+    """Start events of the event sub-processes in the scopes around a node."""
+    around = list(node.iterancestors(f"{B}process", *(B + scope for scope in SCOPES)))
+    subs = [sub for scope in around for sub in scope.iterchildren(f"{B}subProcess") if is_event_sub(sub)]
+    return [start for sub in subs if sub not in around for start in sub.iterchildren(f"{B}startEvent")]
 
 
 def _catches(model: Model, boundary: Xml, code: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from app.engines.spiff.checks.model import ACTIVITIES, EVENTS, GATEWAYS, B, Model, kind
+from app.engines.spiff.checks.model import EVENTS, GATEWAYS, B, Model, kind
 from app.engines.spiff.intake import Xml
 
 _CHOOSING = ("exclusiveGateway", "inclusiveGateway")
 _WAITING = frozenset({"userTask", "manualTask", "receiveTask", "intermediateCatchEvent", "eventBasedGateway",
                       "callActivity", "subProcess", "transaction"})  # fmt: skip
-_CATCHABLE = {"messageEventDefinition", "timerEventDefinition", "signalEventDefinition"}
+_CATCHABLE = {"messageEventDefinition", "timerEventDefinition", "signalEventDefinition", "conditionalEventDefinition"}
 
 
 def check(model: Model) -> None:
@@ -39,13 +39,12 @@ def _check_out(model: Model, node: Xml) -> None:
         if type_ == "eventBasedGateway":
             _check_event_gateway(model, node, out)
         return
-    if conditional or node.get("default") is not None:
-        where = conditional[0] if conditional else node
-        model.report("activity-condition", where, "a conditional flow leaves an activity or event",
-                     "draw an exclusive gateway behind it and put the condition there")  # fmt: skip
-    elif len(out) > 1 and type_ in ACTIVITIES | EVENTS:
-        model.report("implicit-split", node, f"{len(out)} flows leave it without a gateway",
-                     "draw a parallel gateway behind it")  # fmt: skip
+    if type_ in EVENTS:
+        for flow in conditional:
+            model.report("condition-ignored", flow, f"a {type_} takes all its flows, whatever a condition says",
+                         "draw an exclusive gateway behind it and put the condition there")  # fmt: skip
+    elif node.get("default") is not None:
+        _check_default(model, node, out)
 
 
 def _check_choice(model: Model, node: Xml, out: list[Xml]) -> None:
@@ -57,10 +56,14 @@ def _check_choice(model: Model, node: Xml, out: list[Xml]) -> None:
             model.report("condition-missing", flow, f"leaves {label} without a condition and is not its default",
                          "write a condition, or mark the flow as default")  # fmt: skip
     if default is not None and len(out) > 1:
-        for flow in out:
-            if flow.get("id") == default and condition(flow) is not None:
-                model.report("default-flow", flow, "is the default flow and has a condition, which is never asked",
-                             "take the condition or the default mark out")  # fmt: skip
+        _check_default(model, node, out)
+
+
+def _check_default(model: Model, node: Xml, out: list[Xml]) -> None:
+    for flow in out:
+        if flow.get("id") == node.get("default") and condition(flow) is not None:
+            model.report("default-flow", flow, "is the default flow and has a condition, which is never asked",
+                         "take the condition or the default mark out")  # fmt: skip
 
 
 def _check_event_gateway(model: Model, node: Xml, out: list[Xml]) -> None:
@@ -77,7 +80,7 @@ def _check_event_gateway(model: Model, node: Xml, out: list[Xml]) -> None:
         types = {kind(definition) for definition in model.definitions(target)}
         fits = kind(target) == "receiveTask" or (kind(target) == "intermediateCatchEvent" and types <= _CATCHABLE)
         if not fits or len(model.incoming.get(target.get("id", ""), [])) > 1:
-            fix = "lead it to a message, timer or signal catch event of its own"
+            fix = "lead it to a message, timer, signal or conditional catch event of its own"
             model.report("event-gateway", flow, "does not lead to an event that only this gateway waits for", fix)
 
 
@@ -86,6 +89,7 @@ def _starts(model: Model, scope: Xml) -> list[Xml]:
         node
         for node in model.children(scope)
         if kind(node) == "startEvent"
+        or node.get("instantiate") in ("true", "1")
         or node.get("triggeredByEvent") in ("true", "1")
         or node.get("isForCompensation") in ("true", "1")
     ]

@@ -13,6 +13,7 @@ from app.core.errors import Problem
 from app.engines.spiff.checks.rules import RULES
 from app.engines.spiff.expressions import Compiled
 from app.engines.spiff.intake import BPMN, CAMUNDA, Xml
+from app.engines.spiff.normaliser import MARK
 
 B = f"{{{BPMN}}}"
 C = f"{{{CAMUNDA}}}"
@@ -81,8 +82,8 @@ class Model:
             Problem(
                 file=self.file,
                 line=line or (element.sourceline or 0),
-                element_type=kind(element) or _local(element),
-                element_id=element.get("id", ""),
+                element_type=element.get("drawnAs") or kind(element) or _local(element),
+                element_id=element.get("id", "").partition(MARK)[0],
                 element_name=" ".join(element.get("name", "").split()),
                 rule=rule,
                 severity=RULES[rule],

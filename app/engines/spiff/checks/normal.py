@@ -6,6 +6,7 @@ the parser's business.
 
 from __future__ import annotations
 
+from app.engines.spiff import normaliser
 from app.engines.spiff.checks.model import B, C, Model, Text
 from app.engines.spiff.expressions import compile_expression, translate
 from app.engines.spiff.intake import Xml
@@ -30,6 +31,7 @@ def normalise(model: Model) -> None:
             model.root.remove(child)
     if model.dialect == "camunda":
         _drop_drawn_data(model)
+    normaliser.simplify(model.root)
 
 
 def _check_many(model: Model, node: Xml, many: Xml) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, TypeVar
 
 from app.core.errors import Problem
-from app.engines.spiff import intake
-from app.engines.spiff.checks import bundle, constructs, fields, flows, normal, structure, texts, vendor
+from app.engines.spiff import intake, normaliser
+from app.engines.spiff.checks import bundle, constructs, fields, flows, normal, scopes, structure, texts, vendor
 from app.engines.spiff.checks.model import FLOW_NODES, B, Model, kind
 from app.engines.spiff.checks.rules import RULES
 from app.engines.spiff.elements import Element, UserTaskInfo
 from app.engines.spiff.forms import Form
 from app.engines.spiff.intake import Xml
+
+T = TypeVar("T")
 
 
 class File(Protocol):
@@ -34,6 +36,8 @@ class CheckedProcess:
     elements: Mapping[str, Element]
     forms: Mapping[str, Form]
     tasks: Mapping[str, UserTaskInfo]
+    is_task: bool = False
+    """A global task: it is called, and never started by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def run(files: Sequence[File]) -> Checked:
     problems.sort(key=lambda problem: (problem.file, problem.line, problem.element_id, problem.rule))
     if any(problem.severity == "error" for problem in problems):
         return Checked((), tuple(problems))
-    return Checked(tuple(_finished(*each) for each in checked), tuple(problems))
+    return Checked(_with_called([_finished(*each) for each in checked]), tuple(problems))
 
 
 def _read(file: File, problems: list[Problem]) -> Model | None:
@@ -92,9 +96,11 @@ def _read(file: File, problems: list[Problem]) -> Model | None:
     if root.tag != f"{B}definitions":
         report("not-xml", root.sourceline or 0, "this is XML, but no BPMN 2.0 file", "save it from a BPMN modeler")
         return None
-    model = Model(file.name, root, intake.dialect_of(root))
     duplicates = "is not a valid value of the atomic type 'xs:ID'"
-    for fault in intake.schema_faults(root):
+    faults = intake.schema_faults(root)  # of the file as it is, before anything is put into it
+    normaliser.expand(root)
+    model = Model(file.name, root, intake.dialect_of(root))
+    for fault in faults:
         if duplicates not in fault.message:  # said better by `structure`
             report("schema", fault.line, f"departs from BPMN 2.0: {fault.message}", "save it from a BPMN modeler")
     if intake.engine_of(root) == "zeebe":
@@ -107,13 +113,52 @@ def _read(file: File, problems: list[Problem]) -> Model | None:
 def _check_file(model: Model) -> tuple[dict[str, Form], dict[str, UserTaskInfo]]:
     structure.check(model)
     constructs.check(model)
+    scopes.check(model)
     constructs.check_errors(model)
     flows.check(model)
     forms = fields.check(model)
     tasks = vendor.check(model)
     texts.check(model)
     normal.check_loops(model)
-    return forms, tasks
+    return _by_file_id(forms), _by_file_id(tasks)
+
+
+def _by_file_id(found: Mapping[str, T]) -> dict[str, T]:
+    return {own: value for key, value in found.items() if (own := normaliser.file_id(key)) is not None}
+
+
+def _with_called(files: Sequence[CheckedFile]) -> tuple[CheckedFile, ...]:
+    """Each process with the elements, forms and assignments of what it calls, which run inside its instances."""
+    calls = {
+        process.get("id"): [call.get("calledElement") for call in process.iter(f"{B}callActivity")]
+        for file in files
+        for process in file.tree.iter(f"{B}process")
+    }
+    known = {process.id: process for file in files for process in file.processes}
+
+    def whole(process: CheckedProcess) -> CheckedProcess:
+        parts, todo = [process], list(calls[process.id])
+        while todo:
+            called = known.get(todo.pop())
+            if called is not None and called not in parts:
+                parts.append(called)
+                todo += calls[called.id]
+        return replace(
+            process,
+            elements=_united([part.elements for part in parts]),
+            forms=_united([part.forms for part in parts]),
+            tasks=_united([part.tasks for part in parts]),
+        )
+
+    return tuple(
+        replace(file, processes=tuple(whole(process) for process in file.processes if not process.is_task))
+        for file in files
+    )
+
+
+def _united(parts: Sequence[Mapping[str, T]]) -> dict[str, T]:
+    """All of them; where two have a key the first counts."""
+    return {key: value for part in reversed(parts) for key, value in part.items()}
 
 
 def _finished(model: Model, file: File, forms: dict[str, Form], tasks: dict[str, UserTaskInfo]) -> CheckedFile:
@@ -125,8 +170,9 @@ def _finished(model: Model, file: File, forms: dict[str, Form], tasks: dict[str,
 def _process(model: Model, process: Xml, forms: dict[str, Form], tasks: dict[str, UserTaskInfo]) -> CheckedProcess:
     elements: dict[str, Element] = {}
     for node in process.iter(f"{B}*"):
-        if kind(node) in FLOW_NODES or kind(node) == "sequenceFlow":
-            elements[node.get("id", "")] = _element(model, node)
+        own = normaliser.file_id(node.get("id", ""))
+        if own is not None and (kind(node) in FLOW_NODES or kind(node) == "sequenceFlow"):
+            elements[own] = _element(model, node)
     name = " ".join(process.get("name", "").split()) or process.get("id", "")
     return CheckedProcess(
         id=process.get("id", ""),
@@ -134,14 +180,15 @@ def _process(model: Model, process: Xml, forms: dict[str, Form], tasks: dict[str
         elements=elements,
         forms={own: form for own, form in forms.items() if own in elements},
         tasks={own: info for own, info in tasks.items() if own in elements},
+        is_task=process.get("drawnAs") is not None,
     )
 
 
 def _element(model: Model, node: Xml) -> Element:
     parent = node.getparent()
     return Element(
-        id=node.get("id", ""),
-        type=kind(node),
+        id=normaliser.file_id(node.get("id", "")) or "",
+        type=node.get("drawnAs") or kind(node),
         name=" ".join(node.get("name", "").split()),
         line=node.sourceline or 0,
         lane=vendor.lane_of(model, node),

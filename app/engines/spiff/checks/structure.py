@@ -57,19 +57,22 @@ def _check_processes(model: Model) -> None:
 
 
 def _check_scope(model: Model, scope: Xml) -> None:
-    if kind(scope) == "adHocSubProcess" or scope.get("triggeredByEvent") in ("true", "1"):
+    if kind(scope) == "adHocSubProcess":
         return  # refused as a whole elsewhere
     children = model.children(scope)
     starts = [node for node in children if kind(node) == "startEvent"]
-    if not starts:
+    begins = bool(starts) or any(node.get("instantiate") in ("true", "1") for node in children)
+    if not begins:
         model.report("no-start-event", scope, "has no start event", "draw one, and a flow from it")
     ends = any(kind(node) == "endEvent" for node in children)
     if not ends:
         model.report("no-end-event", scope, "has no end event and would never complete", "draw one where the flow ends")
-    if len(starts) > 1:
-        model.report("several-start-events", scope, "has several start events", "keep one, or draw two processes")
+    plain = [node for node in starts if not model.definitions(node)]
+    if len(plain) > 1 or (kind(scope) in SCOPES and len(starts) > 1):
+        model.report("several-start-events", scope, "has several start events of one kind",
+                     "keep one without an event, or draw two processes")  # fmt: skip
     for node in starts:
-        if kind(scope) in SCOPES and model.definitions(node):
+        if kind(scope) in SCOPES and model.definitions(node) and not is_event_sub(scope):
             fix = "start a sub-process with a plain start event, and wait for the event behind it"
             model.report("sub-process-start", node, "a sub-process cannot start with an event of its own", fix)
     for node in children if ends else ():  # without an end event each last element would be a dead end too
@@ -82,10 +85,19 @@ def _check_ends(model: Model, node: Xml) -> None:
     if type_ == "endEvent":
         if model.outgoing.get(own):
             model.report("end-event-flow", node, "has a flow that leaves it", "end there, or use another event")
-    elif not model.outgoing.get(own) and not _stands_apart(node):
+    elif not model.outgoing.get(own) and not _stands_apart(node) and not undoes(model, node):
         model.report("dead-end", node, "has no way out", "draw a flow on, or to an end event")
     if type_ == "startEvent" and model.incoming.get(own):
         model.report("end-event-flow", node, "has a flow that leads into it", "lead the flow to the next element")
+
+
+def is_event_sub(node: Xml) -> bool:
+    return node.get("triggeredByEvent") in ("true", "1")
+
+
+def undoes(model: Model, node: Xml) -> bool:
+    """A compensation boundary event leads to its handler by an association."""
+    return any(kind(definition) == "compensateEventDefinition" for definition in model.definitions(node))
 
 
 def _stands_apart(node: Xml) -> bool:

@@ -32,6 +32,9 @@ def check(model: Model) -> None:
             _expression(model, flow, condition, "condition")
     for node, holder in _loop_texts(model):
         _expression(model, node, holder, "loop")
+    for node in model.nodes:
+        for holder in node.iterfind(f"{B}conditionalEventDefinition/{B}condition"):
+            _expression(model, node, holder, "condition")
     timers.check(model)
 
 

@@ -1,0 +1,188 @@
+"""The one XML normaliser: what BPMN lets a modeler draw in several ways becomes the one way that the engine reads.
+
+`expand` runs before the checks and only adds what a file leaves implicit; `simplify` runs on a file without errors.
+An element that neither draws has an id with the mark in it, which no id of a file can hold; the trace leaves it out.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+from app.engines.spiff.intake import BPMN, Xml
+
+_B = f"{{{BPMN}}}"
+MARK = "~"
+TASK = f"{MARK}task"
+"""End of the id of the one task inside a global task; it stands for the global task itself."""
+LISTENER = f"{_B}eventListener"
+"""Waits in a scope for the event that starts an event sub-process. Stands in no file; the schema refuses it."""
+_GLOBAL = {
+    "globalTask": "task",
+    "globalUserTask": "userTask",
+    "globalManualTask": "manualTask",
+    "globalScriptTask": "scriptTask",
+    "globalBusinessRuleTask": "businessRuleTask",
+}
+_SCOPES = frozenset(f"{_B}{name}" for name in ("process", "subProcess", "transaction", "adHocSubProcess"))
+_GATEWAYS = frozenset(
+    f"{_B}{name}Gateway" for name in ("exclusive", "inclusive", "parallel", "eventBased", "complex")
+)  # fmt: skip
+_TRUE = ("true", "1")
+
+
+def file_id(element_id: str | None) -> str | None:
+    """The id in the uploaded file, or None for an element that only the normaliser drew."""
+    if element_id is None or MARK not in element_id:
+        return element_id
+    return element_id.removesuffix(TASK) if element_id.endswith(TASK) else None
+
+
+def expand(root: Xml) -> None:
+    """Event definitions by reference into the events, global tasks into processes, links into flows."""
+    _inline_definitions(root)
+    _open_global_tasks(root)
+    for scope in _scopes(root):
+        _join_links(scope)
+
+
+def simplify(root: Xml) -> None:
+    """For the engine's parser: plain events for links, listeners for event sub-processes, gateways for conditions."""
+    for scope in list(_scopes(root)):
+        for node in list(scope):
+            if node.find(f"{_B}linkEventDefinition") is not None:
+                node.remove(node.find(f"{_B}linkEventDefinition"))
+                node.tag = f"{_B}intermediateThrowEvent"
+            elif node.tag == f"{_B}receiveTask" and node.get("instantiate") in _TRUE:
+                _start_with(node)
+            elif node.tag == f"{_B}subProcess" and node.get("triggeredByEvent") in _TRUE:
+                _listen(scope, node)
+        _attach_handlers(root, scope)
+        _split_conditions(scope)
+
+
+def _scopes(root: Xml) -> Iterator[Xml]:
+    return (node for node in root.iter(f"{_B}*") if node.tag in _SCOPES)
+
+
+def _new(beside: Xml, tag: str, **attributes: str) -> Xml:
+    node = beside.makeelement(f"{_B}{tag}", attributes)
+    node.sourceline = beside.sourceline
+    return node
+
+
+def _inline_definitions(root: Xml) -> None:
+    known = {node.get("id"): node for node in root if str(node.tag).endswith("EventDefinition")}
+    for reference in list(root.iter(f"{_B}eventDefinitionRef")):
+        found = known.get((reference.text or "").strip().rpartition(":")[2])
+        if found is not None:
+            definition = copy.deepcopy(found)
+            definition.attrib.pop("id", None)
+            definition.tail, definition.sourceline = None, reference.sourceline
+            reference.getparent().replace(reference, definition)
+
+
+def _open_global_tasks(root: Xml) -> None:
+    for tag, task in _GLOBAL.items():
+        for node in list(root.iter(_B + tag)):
+            own = node.get("id")
+            if not own:
+                continue
+            inner = _new(node, task, id=own + TASK, name=node.get("name", ""), drawnAs=tag)
+            for name, value in list(node.attrib.items()):
+                if name == "scriptLanguage":
+                    inner.set("scriptFormat", value)
+                elif name not in ("id", "name"):
+                    inner.set(name, value)
+            inner.extend(list(node))
+            process = _new(node, "process", id=own, name=node.get("name", ""), isExecutable="true", drawnAs=tag)
+            start, end = f"{own}{MARK}start", f"{own}{MARK}end"
+            process.extend([_new(node, "startEvent", id=start), inner, _new(node, "endEvent", id=end)])
+            process.extend([_flow(node, start, own + TASK), _flow(node, own + TASK, end)])
+            root.replace(node, process)
+
+
+def _flow(beside: Xml, source: str, target: str) -> Xml:
+    return _new(beside, "sequenceFlow", id=f"{source}{MARK}{target}", sourceRef=source, targetRef=target)
+
+
+def link_name(event: Xml) -> str | None:
+    """The name of a link event, None for any other event."""
+    definition = event.find(f"{_B}linkEventDefinition")
+    return None if definition is None else definition.get("name", "").strip()
+
+
+def _join_links(scope: Xml) -> None:
+    catches = {link_name(node): node for node in scope.iterchildren(f"{_B}intermediateCatchEvent")}
+    for node in list(scope.iterchildren(f"{_B}intermediateThrowEvent")):
+        name = link_name(node)
+        if name and name in catches and node.get("id") and catches[name].get("id"):
+            scope.append(_flow(node, node.get("id"), catches[name].get("id")))
+
+
+def _start_with(node: Xml) -> None:
+    """A receive task that starts instances is a message start event."""
+    node.tag = f"{_B}startEvent"
+    if node.get("messageRef"):
+        node.append(_new(node, "messageEventDefinition", messageRef=node.attrib.pop("messageRef")))
+    node.attrib.pop("instantiate")
+
+
+def _listen(scope: Xml, sub: Xml) -> None:
+    """An event sub-process is a sub-process behind an event that its scope waits for as long as it runs."""
+    start = sub.find(f"{_B}startEvent")
+    sub.attrib.pop("triggeredByEvent")
+    sub.set("eventSub", "true")
+    if start.find(f"{_B}compensateEventDefinition") is not None:
+        start.remove(start.find(f"{_B}compensateEventDefinition"))
+        sub.set("isForCompensation", "true")
+        scope.set("undoneInsideBy", sub.get("id"))
+        return
+    interrupts = "false" if start.get("isInterrupting") in ("false", "0") else "true"
+    listener = scope.makeelement(LISTENER, {"id": f"{start.get('id')}{MARK}on", "cancelActivity": interrupts})
+    listener.set("name", start.get("name", ""))
+    if start.get("parallelMultiple"):
+        listener.set("parallelMultiple", start.get("parallelMultiple"))
+    listener.extend([node for node in start if str(node.tag).endswith("EventDefinition")])
+    scope.append(listener)
+    scope.append(_flow(sub, listener.get("id"), sub.get("id")))
+
+
+def _attach_handlers(root: Xml, scope: Xml) -> None:
+    """A compensation boundary event and its association become one word at the activity: what undoes it."""
+    events = [node for node in scope.iterchildren(f"{_B}boundaryEvent")
+              if node.find(f"{_B}compensateEventDefinition") is not None]  # fmt: skip
+    if not events:
+        return
+    ends = {a.get("sourceRef"): a.get("targetRef") for a in root.iter(f"{_B}association")}
+    by_id = {node.get("id"): node for node in scope}
+    for event in events:
+        by_id[event.get("attachedToRef")].set("undoneBy", ends[event.get("id")])
+        scope.remove(event)
+
+
+def _split_conditions(scope: Xml) -> None:
+    """Conditions on flows out of an activity or event: what an inclusive gateway behind it does."""
+    out: dict[str, list[Xml]] = {}
+    for flow in scope.iterchildren(f"{_B}sequenceFlow"):
+        out.setdefault(flow.get("sourceRef"), []).append(flow)
+    for node in list(scope):
+        flows, default = out.get(node.get("id", ""), []), node.get("default")
+        chooses = any(_condition(flow) is not None for flow in flows) or (default is not None and len(flows) > 1)
+        if node.tag in _GATEWAYS or not chooses:
+            continue
+        split = _new(node, "inclusiveGateway", id=f"{node.get('id')}{MARK}split")
+        if default is not None:
+            split.set("default", node.attrib.pop("default"))
+        for flow in flows:
+            flow.set("sourceRef", split.get("id"))
+            if _condition(flow) is None and flow.get("id") != default:
+                always = _new(flow, "conditionExpression")
+                always.text = "True"
+                flow.append(always)
+        scope.append(split)
+        scope.append(_flow(node, node.get("id"), split.get("id")))
+
+
+def _condition(flow: Xml) -> Xml | None:
+    return flow.find(f"{_B}conditionExpression")
