@@ -97,7 +97,8 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DAMS_SECURITY__SECRET_KEY", SECRET)
     monkeypatch.setenv("DAMS_WEB__DEMO", "true")
     monkeypatch.setenv("DAMS_WEB__SECURE_COOKIES", "false")
-    monkeypatch.setenv("DAMS_REDIS__URL", f"redis://127.0.0.1:{os.environ[REDIS]}/0")
+    for name in ("DAMS_REDIS__URL", "DAMS_CELERY__BROKER_URL", "DAMS_CELERY__RESULT_BACKEND"):
+        monkeypatch.setenv(name, f"redis://127.0.0.1:{os.environ[REDIS]}/0")
     settings.cache_clear()
     yield
     settings.cache_clear()

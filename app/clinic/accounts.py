@@ -218,17 +218,38 @@ async def create(
     """
     chosen = sorted(set(roles))
     check_fields(username, password, chosen)
+    hashed = await hash_password(password)
+    return await insert(session, username, hashed, chosen, display_name=display_name, email=email, by=by)
+
+
+async def insert(
+    session: Session,
+    username: str,
+    hashed: str,
+    chosen: list[str],
+    *,
+    display_name: str = "",
+    email: str = "",
+    by: Actor | None = None,
+    disabled: bool = False,
+) -> int:
+    """A new account from checked fields and a password that is hashed already. Raises :class:`Conflict`.
+
+    With *disabled* nobody can sign in to it until :func:`enable`: the rest of a sign-up is still to come.
+    """
     try:
         async with session.begin_nested():
             number = await session.scalar(
-                text("""insert into login (username, password, display_name, email, roles)
-                        values (:username, :hash, :shown, :email, :roles) returning id"""),
+                text("""insert into login (username, password, display_name, email, roles, disabled_at)
+                        values (:username, :hash, :shown, :email, :roles, case when :disabled then now() end)
+                        returning id"""),
                 {
                     "username": username,
-                    "hash": await hash_password(password),
+                    "hash": hashed,
                     "shown": display_name or username,
                     "email": email,
                     "roles": chosen,
+                    "disabled": disabled,
                 },
             )
     except IntegrityError as error:
@@ -270,11 +291,34 @@ async def set_roles(session: Session, login_id: int, roles: Iterable[str], *, by
     await audit.record(session, "account.roles-changed", actor_id=by.id if by else None, data=data)
 
 
+async def join(session: Session, username: str, role: str) -> None:
+    """Give an account one more role. Unknown names and known roles change nothing."""
+    await session.execute(
+        text("""update login set roles = roles || cast(:role as text)
+                where username = :name and not cast(:role as text) = any(roles)"""),
+        {"role": role, "name": username},
+    )
+
+
 async def disable(session: Session, login_id: int, *, by: Actor | None = None) -> None:
     """Close an account: it can no longer sign in and is signed out everywhere. Raises :class:`NotFound`."""
     await _change(session, login_id, "disabled_at = :value", datetime.now().astimezone())
     await sign_out_everywhere(session, login_id)
     await audit.record(session, "account.disabled", actor_id=by.id if by else None, data={"login": login_id})
+
+
+async def enable(session: Session, login_id: int) -> None:
+    """Open an account again. Raises :class:`NotFound`."""
+    await _change(session, login_id, "disabled_at = :value", None)
+
+
+async def listing(session: Session) -> list[dict[str, Any]]:
+    """Every account without its password, by name."""
+    rows = await session.execute(
+        text("""select id, username, display_name, email, roles, created_at, disabled_at is not null as disabled
+                from login order by username""")
+    )
+    return [dict(row) for row in rows.mappings()]
 
 
 async def _change(session: Session, login_id: int, what: str, value: object) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -34,6 +35,61 @@ class Database(Section):
 
 class Redis(Section):
     url: str = "redis://127.0.0.1:6379/0"
+
+
+class Transport(Section):
+    """kombu's options for Redis. Without the two restore options an unfinished task comes back after 100 s at best."""
+
+    visibility_timeout: int = 60
+    unacked_restore_interval: int = 2
+    unacked_restore_throttle: int = 1
+    socket_timeout: float = 10.0
+    socket_connect_timeout: float = 2.0
+
+
+class Celery(Section):
+    """Celery's own setting names; web, relay, worker and beat read them from here alone."""
+
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    result_backend: str = "redis://127.0.0.1:6379/0"
+    broker_transport_options: Transport = Field(default_factory=Transport)
+    broker_connection_retry_on_startup: bool = True
+    task_acks_late: bool = True
+    task_reject_on_worker_lost: bool = True
+    task_time_limit: int = 45
+    task_serializer: Literal["json"] = "json"
+    result_serializer: Literal["json"] = "json"
+    event_serializer: Literal["json"] = "json"
+    accept_content: list[Literal["json"]] = ["json"]
+    result_accept_content: list[Literal["json"]] = ["json"]
+    result_expires: int = Field(default=7 * 86_400, ge=7 * 86_400)
+    task_ignore_result: bool = False
+    task_store_errors_even_if_ignored: bool = True
+    task_create_missing_queues: bool = True
+    task_track_started: bool = True
+    worker_concurrency: int = Field(default=4, ge=1)
+    worker_prefetch_multiplier: int = 1
+    worker_soft_shutdown_timeout: float = 10.0
+    worker_cancel_long_running_tasks_on_connection_loss: bool = False
+
+    @model_validator(mode="after")
+    def _a_task_ends_before_it_is_given_out_again(self) -> Self:
+        if self.task_time_limit >= self.broker_transport_options.visibility_timeout:
+            raise ValueError("celery.task_time_limit must be shorter than the broker's visibility_timeout")
+        return self
+
+
+class Pipelines(Section):
+    """What DAMS itself asks of the pipelines that run on Celery."""
+
+    answer_seconds: float = 10.0
+    deliveries: int = 5
+    check_aof: bool = True
+    keep_days: int = 30
+
+
+class Files(Section):
+    folder: str = "files"
 
 
 class Zeebe(Section):
@@ -113,6 +169,9 @@ class Settings(BaseSettings):
 
     database: Database = Field(default_factory=Database)
     redis: Redis = Field(default_factory=Redis)
+    celery: Celery = Field(default_factory=Celery)
+    pipelines: Pipelines = Field(default_factory=Pipelines)
+    files: Files = Field(default_factory=Files)
     zeebe: Zeebe = Field(default_factory=Zeebe)
     temporal: Temporal = Field(default_factory=Temporal)
     mail: Mail = Field(default_factory=Mail)

@@ -31,6 +31,8 @@ def services(state: State, wanted: Wanted) -> list[Service]:
         servers.smtp(state, wanted),
         _web(state, wanted),
         _worker(state, wanted, "relay", "workers.relay"),
+        _worker(state, wanted, "celery", "workers.celery_worker", "redis"),
+        _worker(state, wanted, "beat", "workers.beat", "redis"),
         servers.temporal(state),
         servers.zeebe(state),
     ]

@@ -37,9 +37,9 @@ class Sign:
     data: dict[str, Any]
 
 
-def own_name(kind: str) -> str:
-    """This process among all of its kind."""
-    return f"{kind}@{socket.gethostname()}:{os.getpid()}"
+def own_name(kind: str, *, parent: bool = False) -> str:
+    """This process among all of its kind; with *parent*, the one that forked it."""
+    return f"{kind}@{socket.gethostname()}:{os.getppid() if parent else os.getpid()}"
 
 
 async def beat(kind: str, data: dict[str, Any] | None = None) -> None:

@@ -15,11 +15,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import transaction
-from app.engines import mail
+from app.engines import mail, pipelines
 from app.engines.senders import Effect, Undeliverable, senders
 from app.engines.spiff import thrown
 
-SENDING = (mail, thrown)
+SENDING = (mail, pipelines, thrown)
 """The modules that send; importing them registers their senders. A new effect is one module and its name here."""
 LONGEST_BACK_OFF = 600.0
 

@@ -122,8 +122,11 @@ async def completed(session: Session, run_id: UUID, result: Any = None) -> bool:
     return changed
 
 
-async def failed(session: Session, run_id: UUID, code: str, error: str) -> bool:
-    """It ended badly: *error* says why, without patient data; an open incident shows it. False if it had ended."""
+async def failed(session: Session, run_id: UUID, code: str, error: str, *, incident: bool = True) -> bool:
+    """It ended badly: *error* says why, without patient data; an open incident shows it. False if it had ended.
+
+    Without *incident* for a refusal that whoever asked is told at once.
+    """
     changed = await _change(
         session,
         run_id,
@@ -133,7 +136,7 @@ async def failed(session: Session, run_id: UUID, code: str, error: str) -> bool:
         {"error": error[:2000]},
         {"code": code},
     )
-    if changed:
+    if changed and incident:
         await session.execute(
             text("""insert into incident (run_id, n, element_id, code, message)
                     select :id, coalesce(max(n), 0) + 1, '', :code, :error from incident where run_id = :id"""),

@@ -74,6 +74,12 @@ def actor() -> Actor:
     return found
 
 
+def signed_in_or_none() -> Actor | None:
+    """The signed-in person of this request, where a public call may have one."""
+    found: Actor | None = g.get("actor")
+    return found
+
+
 def bearer() -> str | None:
     """The request's bearer token."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
@@ -81,7 +87,10 @@ def bearer() -> str | None:
 
 
 def is_api() -> bool:
-    return request.path.startswith(f"{settings().web.url_prefix}/api/")
+    """Whether a program asks: a call under /api/, or one of the specification's own paths that answers in JSON."""
+    if request.path.startswith(f"{settings().web.url_prefix}/api/"):
+        return True
+    return bool(getattr(current_app.view_functions.get(request.endpoint or ""), "api", False))
 
 
 async def _load() -> Actor | None:
@@ -127,7 +136,8 @@ async def admit() -> AnyResponse | None:
         _check_origin()
         if g.actor is None and is_api() and permission is not PUBLIC:
             raise SignInRequired
-        if not getattr(view, "csrf_exempt", False):
+        # A call that nobody is signed in for carries no authority that another site could borrow.
+        if not getattr(view, "csrf_exempt", False) and not (is_api() and g.actor is None):
             csrf.protect()
     return None if permission is PUBLIC else _check(permission)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -33,6 +34,7 @@ class Operation:
 
     method: str
     path: str
+    """With its prefix: `/api/v1`, or nothing for the specification's own paths."""
     name: str
     summary: str
     roles: frozenset[str]
@@ -50,13 +52,14 @@ operations: list[Operation] = []
 
 @dataclass(slots=True)
 class Group:
-    """The calls of one module, on a blueprint of its own."""
+    """The calls of one module, on a blueprint of its own. The specification's own paths have no *prefix*."""
 
     name: str
+    prefix: str = PREFIX
     blueprint: Blueprint = field(init=False)
 
     def __post_init__(self) -> None:
-        self.blueprint = Blueprint(f"api_{self.name}", __name__, url_prefix=PREFIX)
+        self.blueprint = Blueprint(f"api_{self.name}", __name__, url_prefix=self.prefix or None)
 
     def operation(
         self,
@@ -83,13 +86,13 @@ class Group:
                 return result if isinstance(result, Response) else reply(result, status)
 
             answered.__name__ = view.__name__
-            answered.__dict__["csrf_exempt"] = without_csrf
+            answered.__dict__.update(csrf_exempt=without_csrf, api=True)
             permission = security.public if public else security.allow(*roles) if roles else security.signed_in
             self.blueprint.add_url_rule(path, view_func=permission(answered), methods=[method])
             operations.append(
                 Operation(
                     method,
-                    path,
+                    self.prefix + path,
                     f"{self.name}_{view.__name__}",
                     (view.__doc__ or view.__name__).strip().splitlines()[0],
                     security.PUBLIC if public else frozenset(roles) or security.SIGNED_IN,
@@ -115,7 +118,7 @@ def reply(result: Any, status: int = 200) -> Response:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    if isinstance(value, UUID):  # the driver's own subclass, which the encoder does not know
+    if isinstance(value, UUID | Decimal):  # the driver's own subclass of UUID is one that the encoder does not know
         return str(value)
     raise TypeError(type(value).__name__)
 

@@ -18,6 +18,8 @@ from app.web.security import PUBLIC, SIGNED_IN, public
 blueprint = Blueprint("api_document", __name__, url_prefix=PREFIX)
 TEMPLATE = "#/components/schemas/{model}"
 FORMATS = {"uuid": {"type": "string", "format": "uuid"}, "int": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}}
+MEDIA = {"xml": "application/xml", "csv": "text/csv"}
+"""Answers that are no JSON."""
 FILES = {
     "type": "object",
     "required": ["file"],
@@ -36,7 +38,7 @@ def document() -> dict[str, Any]:
     shared: dict[str, Any] = {}
     paths: dict[str, Any] = {}
     for operation in operations:
-        path = PREFIX + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", operation.path)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", operation.path)
         paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, shared)
     schemes = {"bearer": {"type": "http", "scheme": "bearer"}}
     return {
@@ -88,8 +90,8 @@ def _parameters(operation: Operation, shared: dict[str, Any]) -> list[dict[str, 
 
 
 def _responses(operation: Operation, shared: dict[str, Any]) -> dict[str, Any]:
-    if operation.answer == "xml":
-        content: dict[str, Any] = {"application/xml": {"schema": {"type": "string"}}}
+    if operation.answer in MEDIA:
+        content: dict[str, Any] = {MEDIA[operation.answer]: {"schema": {"type": "string"}}}
     else:
         content = {"application/json": {"schema": _schema(operation.answer, shared)}}
     answers: dict[str, Any] = {

@@ -1,0 +1,145 @@
+"""The tasks around a run: launch its canvas, end it, undo it, and look after what stands still.
+
+Launching again is how everything lost is found: the canvas is built anew from the same input, and a step that is
+done gives its result at once. So the join of a chord lives in PostgreSQL, and Redis only makes it fast.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from sqlalchemy import text
+
+from app.core.log import log
+from app.core.settings import settings
+from app.db.session import transaction
+from app.engines import broker, heartbeat, pipelines, runs
+from workers import canvas, failures, registry
+from workers.celery_app import app
+from workers.tasks import AWAY, child, plain
+
+
+@plain(pipelines.LAUNCH, bind=True)
+def launch(self: Any, run_id: str) -> str | None:
+    """Build the run's canvas and send it. Gives the id of its last task."""
+    try:
+        return child.run(_launch(UUID(run_id)))
+    except AWAY as error:
+        raise self.retry(countdown=1) from error
+
+
+async def _launch(run_id: UUID) -> str | None:
+    async with transaction() as session:
+        run = await runs.get(session, run_id)
+        if run is None or run.status not in ("requested", "running"):
+            return None
+        known = registry.pipelines.get(run.name)
+        if known is None:
+            await failures.end(session, run_id, "unknown-pipeline", f"no worker knows {run.name!r}")
+            return None
+        try:
+            given = known.input.model_validate(run.input)
+        except ValidationError as error:
+            fields = sorted({".".join(map(str, one["loc"])) for one in error.errors()})
+            await failures.end(session, run_id, "invalid", f"the input does not fit: {', '.join(fields)}")
+            return None
+        whole = known.body(given) | app.signature("dams.complete", args=[str(run_id)])
+        whole.on_error(app.signature("dams.broken", args=[str(run_id)]))
+        total = canvas.stamped(whole, run_id)
+        await runs.began(session, run_id)
+        await session.execute(
+            text("""update engine_run set total = :total, seen_at = now(),
+                    done = (select count(*) from pipeline_step where run_id = :id and state = 'done')
+                    where id = :id"""),
+            {"id": run_id, "total": total},
+        )
+    # After the commit: a step that is quicker than it would find a run that has not begun.
+    return whole.apply_async().id
+
+
+@plain("dams.complete", bind=True)
+def complete(self: Any, result: Any, run_id: str) -> None:
+    """The last task of every canvas: the run is completed with the result of the one before."""
+    try:
+        child.run(_complete(UUID(run_id), result))
+    except AWAY as error:
+        raise self.retry(countdown=1) from error
+
+
+async def _complete(run_id: UUID, result: Any) -> None:
+    async with transaction() as session:
+        run = await runs.get(session, run_id)
+        if run is not None and await runs.completed(session, run_id, result):
+            known = registry.pipelines.get(run.name)
+            if known is not None and known.private:
+                await pipelines.forget_input(session, run_id)
+
+
+@plain("dams.broken")
+def broken(task_id: str, run_id: str) -> None:
+    """The error callback of every task: what could not write its own failure, being killed, is written down here."""
+    child.run(_broken(task_id, UUID(run_id)))
+
+
+async def _broken(task_id: str, run_id: UUID) -> None:
+    async with transaction() as session:
+        name = await session.scalar(
+            text("""update pipeline_step set state = 'failed', ended_at = clock_timestamp(),
+                    error = '{"code": "no-answer", "detail": "it took longer than its time limit"}'
+                    where run_id = :run and task_id = :task_id and state = 'running' returning task"""),
+            {"run": run_id, "task_id": task_id},
+        )
+        await failures.end(session, run_id, "no-answer", f"{name or 'a task'}: ended by its time limit")
+
+
+@plain(pipelines.UNDO)
+def undo(run_id: str) -> None:
+    """A cancelled run leaves nothing half-done."""
+    child.run(_undo(UUID(run_id)))
+
+
+async def _undo(run_id: UUID) -> None:
+    async with transaction() as session:
+        await failures.undo(session, run_id)
+
+
+_STILL = text("""
+    update engine_run r set seen_at = now()
+    where r.engine = 'celery' and r.status in ('requested', 'running') and (
+        coalesce(r.seen_at, r.requested_at) < now() - make_interval(secs => :patience)
+        or coalesce(r.seen_at, r.requested_at) < now() - make_interval(secs => :silent) and exists (
+            select from pipeline_step s where s.run_id = r.id and s.state = 'running' and not exists (
+                select from worker_heartbeat h
+                where h.name = s.worker and h.seen_at > now() - make_interval(secs => :silent))))
+    returning r.id
+""")
+
+
+@plain("dams.sweep", ignore_result=True)
+def sweep() -> int:
+    """Launch again what stands still: its worker died, or Redis lost its messages. Old steps go."""
+    return child.run(_sweep())
+
+
+async def _sweep() -> int:
+    patience = settings().celery.broker_transport_options.visibility_timeout * 1.5
+    async with transaction() as session:
+        rows = await session.execute(_STILL, {"patience": patience, "silent": heartbeat.SILENT_SECONDS})
+        still = [row.id for row in rows]
+        await session.execute(
+            text("""delete from pipeline_step where ended_at < now() - make_interval(days => :days)
+                    or began_at < now() - make_interval(days => 2 * :days)"""),
+            {"days": settings().pipelines.keep_days},
+        )
+    for run_id in still:
+        log.warning("a run stands still and is launched again", run=str(run_id))
+        await broker.send(pipelines.LAUNCH, [str(run_id)], str(run_id))
+    return len(still)
+
+
+SWEEP_SECONDS = 5.0
+app.conf.beat_schedule = {
+    "sweep": {"task": "dams.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}}
+}
