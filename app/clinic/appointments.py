@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 
-from app.clinic import audit, local_time
+from app.clinic import audit, local_time, slots
 from app.core.actor import Actor
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.db.session import Session
@@ -73,6 +73,7 @@ async def book(session: Session, actor: Actor | None, wanted: Wanted, *, instanc
         Forbidden: a patient books for somebody else.
     """
     begins, ends = await check(session, actor, wanted)
+    await slots.take(session, actor, wanted.docid, begins, ends, instance_id)
     row = {**_values(wanted), "begins": begins, "ends": ends, "instance_id": instance_id}
     try:
         async with session.begin_nested():
@@ -84,7 +85,7 @@ async def book(session: Session, actor: Actor | None, wanted: Wanted, *, instanc
                 row,
             )
     except IntegrityError as error:
-        _refuse(error, wanted)
+        raise await _refusal(session, error, wanted, begins) from error
     return await _told(session, actor, wanted.ticketid, "booked")
 
 
@@ -135,6 +136,7 @@ async def reschedule(
     begins, ends = await check(session, actor, wanted)
     if (begins, ends) == (old.begins, old.ends):
         return old
+    await slots.take(session, actor, old.docid, begins, ends, None)
     try:
         async with session.begin_nested():
             await session.execute(
@@ -143,7 +145,7 @@ async def reschedule(
                 {"begins": begins, "ends": ends, "day": day, "at": at, "hours": hours, "ticketid": ticketid},
             )
     except IntegrityError as error:
-        _refuse(error, wanted)
+        raise await _refusal(session, error, wanted, begins) from error
     return await _told(session, actor, ticketid, "rescheduled", was=old.begins.isoformat())
 
 
@@ -234,16 +236,16 @@ async def _now(session: Session) -> datetime:
     return moment or datetime.now(UTC)
 
 
-def _refuse(error: IntegrityError, wanted: Wanted) -> NoReturn:
+async def _refusal(session: Session, error: IntegrityError, wanted: Wanted, begins: datetime) -> Exception:
     """Which constraint said no is the answer."""
     constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
     if constraint == "uq_appointment_ticketid":
-        raise Conflict(f"The ticket {wanted.ticketid} was used before.", field="ticketid") from error
+        return Conflict(f"The ticket {wanted.ticketid} was used before.", field="ticketid")
     if constraint == "ex_appointment_doctor":
-        raise Conflict(f"Doctor {wanted.docid} is not free then.", field="time_scheduled") from error
+        return await slots.lost(session, wanted.docid, begins)
     if constraint == "ex_appointment_patient":
-        raise Conflict("The patient has another appointment then.", field="time_scheduled") from error
-    raise error
+        return Conflict("The patient has another appointment then.", field="time_scheduled")
+    return error
 
 
 async def _visible(session: Session, actor: Actor | None, ticketid: str, lock: str) -> Row[Any]:

@@ -7,7 +7,7 @@ the password that is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -78,6 +78,7 @@ async def seed(session: Session, password: str) -> None:
     await session.execute(_insert("doctor", _DOCTOR), [*_doctors()])
     await session.execute(_insert("patient", _PATIENT), [*_patients()])
     await session.execute(_insert("appointment", _APPOINTMENT, ", during"), [*_appointments()])
+    await _agenda(session)
     if not await session.scalar(text("select exists(select from diagnosis)")):
         await session.execute(_insert("diagnosis", _DIAGNOSIS), [*_diagnoses()])
 
@@ -196,6 +197,35 @@ def _appointments() -> Iterator[dict[str, Any]]:
             "begins": begins,
             "ends": begins + timedelta(minutes=30),
         }
+
+
+async def _agenda(session: Session) -> None:
+    """Open on weekdays and on Saturday morning; each doctor sees patients in the morning and on most afternoons."""
+    if await session.scalar(text("select exists(select from opening_hours)")):
+        return
+    await session.execute(
+        text("insert into opening_hours (weekday, opens, closes) values (:weekday, :opens, :closes)"),
+        [{"weekday": day, "opens": time(8), "closes": time(18) if day < 5 else time(13)} for day in range(6)],
+    )
+    await session.execute(
+        text("insert into holiday (day, name) values (:day, :name) on conflict do nothing"),
+        [{"day": date(year, 12, 25), "name": "Christmas Day"} for year in range(2026, 2030)]
+        + [{"day": date(year, 1, 1), "name": "New Year's Day"} for year in range(2027, 2031)],
+    )
+    await session.execute(
+        text("""insert into doctor_hours (docid, weekday, begins, ends, slot_minutes, valid_from)
+                values (:docid, :weekday, :begins, :ends, :slot_minutes, date '2026-01-01')"""),
+        [*_hours()],
+    )
+
+
+def _hours() -> Iterator[dict[str, Any]]:
+    for number in range(len(DOCTORS)):
+        shared = {"docid": f"HSP-{200 + number}", "slot_minutes": 30 if number % 3 else 20}
+        for weekday in range(6 if number % 4 == 0 else 5):
+            yield shared | {"weekday": weekday, "begins": time(9), "ends": time(12, 30)}
+            if weekday < 5 and (weekday + number) % 5:
+                yield shared | {"weekday": weekday, "begins": time(13, 30), "ends": time(17)}
 
 
 def _weekday(day: date) -> date:
