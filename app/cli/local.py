@@ -11,9 +11,8 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from app.core.settings import ROOT
+from app.core.root import ROOT
 
 state_option = click.option(
     "--state", "folder", type=click.Path(path_type=Path), default=ROOT / ".dams", help="Where servers keep their data."
@@ -28,6 +27,8 @@ state_option = click.option(
 @state_option
 def up(port: int, web_workers: int, no_web_build: bool, test_clock: bool, folder: Path) -> None:
     """Start every server and the web, and keep them running until Ctrl-C."""
+    from rich.console import Console
+
     from app.dev.service import Wanted
     from app.dev.state import State
     from app.dev.up import AlreadyRunning, PortTaken
@@ -63,6 +64,8 @@ def down(folder: Path) -> None:
 @state_option
 def status(folder: Path) -> None:
     """Show the table of services. Exit code 0: all up, 1: something is not, 3: nothing runs."""
+    from rich.console import Console
+
     from app.dev.state import State
     from app.dev.up import table
 

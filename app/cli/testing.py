@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from app.core.settings import ROOT
+from app.core.root import ROOT
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 FAST = "not engine and not browser and not slow"

@@ -81,6 +81,17 @@ def _actor(row: Row[Any]) -> Actor:
     return Actor(row.id, row.username, row.display_name, frozenset(row.roles), frozenset(row.groups), row.locale)
 
 
+async def by_username(session: Session, username: str) -> Actor:
+    """An account that is open, by its name. Raises :class:`NotFound`."""
+    found = await session.execute(
+        text(f"{_ACTOR} from login l where l.username = :username and l.disabled_at is null"), {"username": username}
+    )
+    row = found.first()
+    if row is None:
+        raise NotFound(f"No open account {username!r}.")
+    return _actor(row)
+
+
 async def authenticate(session: Session, username: str, password: str) -> Actor:
     """The person with this name and password; the attempt is audited either way.
 
@@ -148,6 +159,20 @@ async def actor_of_token(session: Session, value: str) -> Actor:
     if row is None:
         raise SignInRequired("The token is unknown, expired or revoked.")
     return _actor(row)
+
+
+async def revoke_token(session: Session, value: str) -> bool:
+    """End one bearer token. False if there is no such one to end."""
+    row = (
+        await session.execute(
+            text("""update access_token set revoked_at = now() where token_hash = :hash and revoked_at is null
+                    returning login_id"""),
+            {"hash": digest(value)},
+        )
+    ).first()
+    if row is not None:
+        await audit.record(session, "token.revoked", actor_id=row.login_id)
+    return row is not None
 
 
 async def open_session(session: Session, actor: Actor) -> str:

@@ -19,7 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+from app.core.root import ROOT as ROOT
 
 
 class Section(BaseModel):

@@ -5,7 +5,9 @@ An effect is named by (kind, key), so asking twice is asking once. It is sent at
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import bindparam, text
@@ -58,3 +60,44 @@ async def retry_dead(session: Session, actor: Actor, outbox_id: UUID) -> None:
     )
     await session.execute(text("select pg_notify('outbox', '')"))
     await audit.record(session, "outbox.retried", actor_id=actor.id, case=row.case_no, data={"outbox": str(outbox_id)})
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One row of the outbox as ops see it; its payload stays inside."""
+
+    id: UUID
+    kind: str
+    key: str
+    state: str
+    attempts: int
+    case: str | None
+    instance_id: UUID | None
+    last_error: str | None
+    created_at: datetime
+    next_at: datetime
+    sent_at: datetime | None
+
+
+_EFFECTS = """select id, kind, key, state, attempts, case_no as case, instance_id, last_error,
+                     created_at, next_at, sent_at
+              from outbox"""
+
+
+async def listing(
+    session: Session, *, state: str | None = None, kind: str | None = None, after: UUID | None = None, limit: int = 50
+) -> list[Effect]:
+    """Effects, newest first, from behind *after*."""
+    given = {"state": state, "kind": kind, "after": after}
+    where = [f"{'id < ' if name == 'after' else f'{name} = '}:{name}" for name, value in given.items() if value]
+    sql = f"{_EFFECTS} where {' and '.join(where) or 'true'} order by id desc limit :limit"
+    parameters = {name: value for name, value in given.items() if value} | {"limit": limit}
+    return [Effect(**cast("dict[str, Any]", row)) for row in (await session.execute(text(sql), parameters)).mappings()]
+
+
+async def show(session: Session, outbox_id: UUID) -> Effect:
+    """One effect. Raises :class:`NotFound`."""
+    row = (await session.execute(text(f"{_EFFECTS} where id = :id"), {"id": outbox_id})).mappings().first()
+    if row is None:
+        raise NotFound("No such effect.")
+    return Effect(**cast("dict[str, Any]", row))

@@ -14,7 +14,7 @@ from app.core.actor import Actor
 from app.core.errors import BadRequest, NotFound
 from app.db.session import Session
 from app.engines.spiff import models
-from app.engines.spiff.records import InstanceRow, InstanceView, Page, TaskRef, TraceRow
+from app.engines.spiff.records import CaseRow, InstanceRow, InstanceView, Page, TaskRef, TraceRow
 
 SEE_ALL = ("doctor", "staff", "admin", "ops")
 MAX_PAGE = 200
@@ -167,6 +167,47 @@ async def search(
     rows = found.mappings().all()
     items = [InstanceRow(**row) for row in rows[: given["limit"] - 1]]
     return Page(items, str(items[-1].id) if len(rows) == given["limit"] else None)
+
+
+async def cases(
+    session: Session, actor: Actor, *, status: str | None = None, cursor: str | None = None, limit: int = 50
+) -> Page[CaseRow]:
+    """Cases of which this person may see an instance, newest first; *status* keeps those with such an instance.
+
+    A case stands where its first visible instance began, so that a page does not change while cases go on.
+
+    Raises:
+        BadRequest: the cursor cannot be read.
+    """
+    seen = "(:all or {0}.started_by = :actor)"
+    where = [seen.format("f"), f"""not exists(select from instance e where e.case_no = f.case_no and e.id < f.id
+                                              and {seen.format("e")})"""]  # fmt: skip
+    given: dict[str, Any] = {"all": actor.has(*SEE_ALL), "actor": actor.id, "limit": min(max(limit, 1), MAX_PAGE) + 1}
+    if status:
+        where.append(f"""exists(select from instance s where s.case_no = f.case_no and s.status = :status
+                                and {seen.format("s")})""")
+        given["status"] = status
+    if cursor:
+        where.append("f.id < :cursor")
+        given["cursor"] = _uuid(cursor)
+    found = await session.execute(
+        text(f"""select f.id, f.case_no as case, f.business_key, f.started_at, c.* from (
+                   select f.id, f.case_no, f.business_key, f.started_at from instance f
+                   where {" and ".join(where)} order by f.id desc limit :limit
+                 ) f cross join lateral (
+                   select count(*) as instances, count(*) filter (where i.status = 'running') as running,
+                          sum((select count(*) from incident n where n.instance_id = i.id and n.resolved_at is null)
+                             )::int as incidents,
+                          array_agg(distinct m.process_id) as process_ids
+                   from instance i join model m on m.id = i.model_id
+                   where i.case_no = f.case_no and {seen.format("i")}
+                 ) c order by f.id desc"""),  # noqa: S608 - constants only
+        given,
+    )
+    rows = found.mappings().all()
+    shown = rows[: given["limit"] - 1]
+    items = [CaseRow(**{name: value for name, value in row.items() if name != "id"}) for row in shown]
+    return Page(items, str(shown[-1]["id"]) if len(rows) == given["limit"] else None)
 
 
 def _variable(text_: str) -> str:

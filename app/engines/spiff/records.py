@@ -95,6 +95,19 @@ class InstanceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseRow:
+    """One case by its instances; what other engines do for it is in its timeline."""
+
+    case: str
+    business_key: str | None
+    started_at: datetime
+    instances: int
+    running: int
+    incidents: int
+    process_ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class TraceRow:
     seq: int
     element_id: str

@@ -105,6 +105,13 @@ async def resolve(given: schemas.Correction, instance_id: UUID, n: int) -> Any:
         return await instances.retry(session, actor(), instance_id, n, given.variables)
 
 
+@group.operation("GET", "/cases", query=schemas.CaseQuery, answer=schemas.CasePage, errors=(422,))
+async def cases(given: schemas.CaseQuery) -> Any:
+    """Cases, newest first"""
+    async with reading() as session:
+        return await lookup.cases(session, actor(), **given.model_dump())
+
+
 @group.operation("GET", "/cases/<case>", answer=schemas.Case, errors=(404,))
 async def case(_given: object, case: str) -> Any:
     """The instances of a case"""

@@ -348,6 +348,31 @@ class TimelineRow(BaseModel):
     data: Variables
 
 
+class CaseQuery(Query):
+    status: InstanceStatus | None = None
+    cursor: str | None = None
+    limit: Limit = 50
+
+
+class CaseRow(BaseModel):
+    case: str
+    business_key: str | None
+    started_at: datetime
+    instances: int
+    running: int
+    incidents: int
+    process_ids: list[str]
+
+
+class CasePage(BaseModel):
+    items: list[CaseRow]
+    next: str | None
+
+
+class Revoked(BaseModel):
+    revoked: bool
+
+
 class ProblemDocument(BaseModel):
     """RFC 9457."""
 

@@ -9,6 +9,7 @@ from app.core.errors import SignInRequired, TooManyAttempts
 from app.db.session import transaction
 from app.web.api import schemas
 from app.web.api.contract import Group
+from app.web.security import bearer
 from app.web.throttle import throttle
 
 group = Group("token")
@@ -37,3 +38,10 @@ async def issue(given: schemas.Credentials) -> schemas.Token:
         raise
     await throttle().succeeded(given.username)
     return schemas.Token(access_token=token.value, expires_in=token.expires_in, roles=sorted(person.roles))
+
+
+@group.operation("DELETE", "/token", answer=schemas.Revoked)
+async def revoke(_given: object) -> schemas.Revoked:
+    """End the token that this call is made with"""
+    async with transaction() as session:
+        return schemas.Revoked(revoked=await accounts.revoke_token(session, bearer() or ""))

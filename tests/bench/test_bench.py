@@ -1,0 +1,111 @@
+"""That the measurements measure: counters count, percentiles are those of the values, the loads end as they must."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.bench import drawings, engine, usage
+from app.bench.clients import percentile
+from app.core.root import ROOT
+from app.engines.spiff import steps
+from app.engines.spiff.specs import BundleFile, check_bundle
+
+BURN = "import time\nwhile time.process_time() < 0.5: pass\nprint('done', flush=True)\ninput()"
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1))
+def test_a_percentile_is_one_of_the_values_and_in_order(values: list[float]) -> None:
+    assert percentile(values, 0) == min(values)
+    assert percentile(values, 1) == max(values)
+    assert min(values) <= percentile(values, 0.5) <= percentile(values, 0.99) <= max(values)
+
+
+def test_no_values_have_no_percentile() -> None:
+    assert percentile([], 0.5) == 0.0
+
+
+def test_a_process_tree_counts_the_work_of_its_children() -> None:
+    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+        cpu, memory = usage.trees({"it": process.pid})["it"]
+        process.communicate("\n")
+    assert 0.5 <= cpu < 30
+    assert memory > 5
+
+
+async def test_the_database_counts_one_transaction_for_one_that_wrote(database_url: str) -> None:
+    from sqlalchemy import text
+
+    from app.db.session import reading, transaction
+
+    before = await usage.counters(database_url)
+    async with reading() as session:
+        await session.execute(text("select 1"))
+    async with transaction() as session:
+        await session.execute(text("insert into candidate_group (name) values ('a')"))
+        await session.execute(text("insert into candidate_group (name) values ('b')"))
+    spent = (await usage.counters(database_url)).since(before)
+    assert spent["commits"] >= 1  # the server is shared, so others' may be among them
+    assert spent["statements"] >= 5
+    assert spent["wal_bytes"] > 0
+
+
+def test_the_measured_appointment_is_a_model_without_findings() -> None:
+    assert check_bundle([BundleFile("a.bpmn", engine.APPOINTMENT.read_bytes())]).problems == []
+
+
+def test_the_measured_appointment_ends_with_what_was_entered() -> None:
+    figures = engine.appointment(rounds=2)
+    assert figures["completed"]
+    assert len(figures["state_bytes"]) == 1 + len(engine.FORMS)
+
+
+def test_the_loops_end_after_as_many_turns_as_were_asked_for() -> None:
+    assert engine.endless(1000)["script_loop_ends_correctly"]
+    assert engine.growth(320)["form_loop_turns"] == 320
+
+
+def test_a_row_of_forms_has_as_many_as_were_asked_for() -> None:
+    spec = drawings.loaded(drawings.row_of_forms(12))
+    outcome, count = steps.start(spec, {}, bounds=engine.BOUNDS, now=engine.NOW), 0
+    while outcome.status == "running":
+        outcome, count = engine.complete(spec, outcome, {})[0], count + 1
+    assert count == 12
+
+
+@pytest.mark.slow
+def test_the_flow_is_measured_on_a_service_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "app.cli",
+            *["bench", "flow", "--json", "--seconds", "2", "--warm-up", "1", "--clients", "2", "--web-workers", "1"],
+        ],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("DAMS_")}
+        | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["instances"] >= 1
+    assert figures["errors"] == 0
+    for name in ("complete_p99_ms", "cpu_ms", "statements", "commits", "wal_bytes", "web_pss_mb"):
+        assert figures[name] > 0, name
+    assert list(tmp_path.iterdir()) == []

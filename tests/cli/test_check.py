@@ -1,0 +1,76 @@
+"""`dams check`: offline, the same verdict as a deployment, an exit code that CI can trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import httpx
+
+from tests.cli.conftest import SIGN_IN, CommandLine
+from tests.drawing import script, sequence, user_task
+
+
+def test_a_sound_model_ends_with_zero_and_no_findings(dams: CommandLine, visit: Path) -> None:
+    answer = dams("check", str(visit))
+    assert answer.out == ""
+    assert answer.err == "1 file(s), 0 error(s), 0 warning(s)\n"
+
+
+def test_warnings_end_with_one(dams: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "untyped.bpmn"
+    untyped = user_task("Ask", '<camunda:formField id="x" />')
+    path.write_bytes(sequence("p", untyped))
+    answer = dams("check", str(path), code=1)
+    assert f"{path}:" in answer.out
+    assert "warning: Ask" in answer.out
+
+
+def test_an_error_ends_with_two_and_names_place_element_and_cure(dams: CommandLine, broken: Path) -> None:
+    first, second, *_ = dams("check", str(broken), code=2).out.splitlines()
+    assert first.startswith(f"{broken}:")
+    assert "error: Steal" in first
+    assert second.startswith("    cure: ")
+
+
+def test_the_verdict_is_the_one_of_the_service(
+    dams: CommandLine, service: tuple[str, str], visit: Path, broken: Path
+) -> None:
+    token = httpx.post(f"{service[0]}/api/v1/token", json={"username": "modeler", "password": SIGN_IN}).json()
+    for path, code in ((visit, 0), (broken, 2)):
+        offline = dams("check", str(path), "--json", code=code).json()
+        there = httpx.post(
+            f"{service[0]}/api/v1/checks",
+            files=[("file", (str(path), path.read_bytes()))],
+            headers={"Authorization": f"Bearer {token['access_token']}"},
+        )
+        assert offline == there.json()
+
+
+def test_junit_counts_errors_as_failures_and_a_sound_file_as_passed(
+    dams: CommandLine, visit: Path, broken: Path
+) -> None:
+    root = ElementTree.fromstring(dams("check", str(visit), str(broken), "--junit", code=2).out)  # noqa: S314 - our own output
+    sound, bad = root.findall("testsuite")
+    assert (sound.get("tests"), sound.get("failures")) == ("1", "0")
+    failures = bad.findall("testcase/failure")
+    assert len(failures) == int(bad.get("failures") or 0) >= 1
+    assert "cure: " in (failures[0].text or "")
+
+
+def test_a_file_that_is_not_there_is_a_misuse(dams: CommandLine) -> None:
+    assert "nowhere.bpmn" in dams("check", "nowhere.bpmn", code=2).err
+
+
+def test_the_shipped_models_have_nothing_to_complain_about(dams: CommandLine) -> None:
+    from app.core.settings import ROOT
+
+    for path in sorted((ROOT / "bpmn").rglob("*.bpmn")):
+        if path.parent.name == "spiff":
+            dams("check", str(path))
+
+
+def test_a_script_that_imports_is_found_without_a_service(dams: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "import.bpmn"
+    path.write_bytes(sequence("p", script("Steal", "import os")))
+    assert "import" in dams("check", str(path), code=2).out
