@@ -40,6 +40,8 @@ class Wanted:
     time_scheduled: time
     consult_hrs: Decimal
     fold: int | None = None
+    length: timedelta | None = None
+    """The exact length where hundredths of an hour cannot say it, as with a slot of 20 minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,9 @@ async def reschedule(
     old = await _locked(session, actor, ticketid)
     if old.status not in MOVABLE:
         raise Conflict(f"This appointment is {old.status} and cannot be moved.", status_of_appointment=old.status)
+    length = old.ends - old.begins if consult_hrs is None else None
     hours = old.consult_hrs if consult_hrs is None else consult_hrs
-    wanted = Wanted(ticketid, old.patientid, old.docid, old.priority_level, day, at, hours, fold)
+    wanted = Wanted(ticketid, old.patientid, old.docid, old.priority_level, day, at, hours, fold, length)
     begins, ends = await check(session, actor, wanted)
     if (begins, ends) == (old.begins, old.ends):
         return old
@@ -182,8 +185,13 @@ async def details(session: Session, actor: Actor | None, ticketid: str) -> Appoi
     return _record(await _visible(session, actor, ticketid, ""))
 
 
+def hours_of(length: timedelta) -> Decimal:
+    """A length as the column `consult_hrs` holds it: hours, in hundredths."""
+    return round(Decimal(int(length.total_seconds())) / 3600, 2)
+
+
 def _values(wanted: Wanted) -> dict[str, Any]:
-    return {name: getattr(wanted, name) for name in Wanted.__slots__ if name != "fold"}
+    return {name: getattr(wanted, name) for name in Wanted.__slots__ if name not in ("fold", "length")}
 
 
 def _field_errors(wanted: Wanted) -> dict[str, str]:
@@ -212,7 +220,7 @@ def _during(wanted: Wanted) -> tuple[datetime, datetime]:
     second = None if wanted.fold is None else bool(wanted.fold)
     begins = local_time.instant(wanted.date_scheduled, wanted.time_scheduled, field="time_scheduled", second=second)
     hours = wanted.consult_hrs if wanted.consult_hrs.is_finite() else Decimal(0)
-    return begins, begins + timedelta(seconds=int(hours * 3600))
+    return begins, begins + (wanted.length or timedelta(seconds=int(hours * 3600)))
 
 
 async def _parties(session: Session, docid: str, patientid: int) -> Row[Any]:
