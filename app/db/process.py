@@ -144,6 +144,26 @@ class Timer(Base):
     due_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class StartEvent(Base):
+    """What starts the active version of a process by itself: a message or signal by name, or a time."""
+
+    __tablename__ = "start_event"
+    __table_args__ = (
+        CheckConstraint("kind in ('message', 'signal', 'timer')", name="kind"),
+        Index("ix_start_event_due_at", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_start_event_name", "kind", "name"),
+    )
+
+    id: Mapped[Serial]
+    model_id: Mapped[int] = mapped_column(ForeignKey("model.id", ondelete="CASCADE"))
+    element_id: Mapped[str]
+    kind: Mapped[str]
+    name: Mapped[str]
+    due_at: Mapped[datetime | None]
+    plan: Mapped[dict[str, Any] | None]
+    """Of a timer: how often it is still to start one, and months and seconds from one time to the next."""
+
+
 class Incident(Base):
     """Something that stopped a branch: who looks after it sees element, reason and line, never patient values."""
 

@@ -18,8 +18,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import Invalid
+from app.core.ids import uuid7
 from app.db.session import Session
-from app.engines.spiff import models, saving, steps
+from app.engines.spiff import models, saving, starts, steps
 from app.engines.spiff.limits import bounds
 from app.engines.spiff.outcome import NamedEvent
 from app.engines.spiff.saving import Change
@@ -46,8 +47,9 @@ async def publish(
 ) -> Delivery:
     """Deliver a message to the instance that waits for *name* and whose data equals each pair of *correlation*.
 
-    `case` and `business_key` may stand in *correlation* beside names of variables. Without a taker it is kept
-    *ttl* seconds. Raises :class:`Invalid` for a name or a time that cannot be.
+    `case` and `business_key` may stand in *correlation* beside names of variables. Where nobody waits for it, it
+    starts a process that has a start event of that name; without one it is kept *ttl* seconds. Raises
+    :class:`Invalid` for a name or a time that cannot be.
     """
     if actor is not None:
         actor.require(*SENDERS)
@@ -55,6 +57,9 @@ async def publish(
     for instance_id in await _waiting(session, "message", name, correlation):
         if await deliver(session, actor, instance_id, "message", name, variables):
             return Delivery(1, False)
+    for start in (await starts.named(session, "message", name))[:1]:
+        await begin(session, actor, start.model_id, start.element_id, variables, business_key=_text(correlation))
+        return Delivery(1, False)
     if ttl:
         await _keep(session, actor, name, correlation, variables, ttl)
     await _record(session, "message.published", actor, name, int(bool(ttl)))
@@ -62,14 +67,56 @@ async def publish(
 
 
 async def broadcast(session: Session, actor: Actor | None, name: str, variables: Mapping[str, Any]) -> Delivery:
-    """Deliver a signal to every instance that waits for it. It is never kept: a signal nobody hears is gone."""
+    """Deliver a signal to every instance that waits for it, and start every process that begins with it.
+
+    It is never kept: a signal nobody hears is gone.
+    """
     if actor is not None:
         actor.require(*SENDERS)
     _check(name, 0)
     found = await _waiting(session, "signal", name, {})
     taken = [one for one in found if await deliver(session, actor, one, "signal", name, variables)]
-    await _record(session, "signal.broadcast", actor, name, len(taken))
-    return Delivery(len(taken), False)
+    begun = await starts.named(session, "signal", name)
+    for start in begun:
+        await begin(session, actor, start.model_id, start.element_id, variables)
+    count = len(taken) + len(begun)
+    await _record(session, "signal.broadcast", actor, name, count)
+    return Delivery(count, False)
+
+
+async def begin(
+    session: Session,
+    actor: Actor | None,
+    model_id: int,
+    element_id: str,
+    variables: Mapping[str, Any],
+    *,
+    business_key: str | None = None,
+) -> UUID:
+    """Start an instance at one of its start events, as a message, a signal or a time does.
+
+    Raises:
+        Invalid: a variable that cannot be kept, by name.
+    """
+    model = await models.by_id(session, model_id)
+    clock = (await session.execute(text("select dams_now() as now, nextval('case_number') as number"))).one()
+    outcome = await asyncio.to_thread(
+        lambda: steps.start(model.spec, dict(variables), bounds=bounds(), now=clock.now, at=element_id)
+    )
+    instance_id, who = uuid7(), actor.id if actor else None
+    change = Change("instance.started", who, {"start": element_id}, case_no=f"A-{clock.number}")
+    row = {"model_id": model.id, "business_key": business_key, "started_by": who, "start_key": None}
+    await saving.insert(session, model, instance_id, outcome, change, clock.now, row)
+    names = [item.name for item in outcome.waiting if item.kind == "message"]
+    if names:
+        await take_buffered(session, instance_id, names)
+    return instance_id
+
+
+def _text(correlation: Mapping[str, Any]) -> str | None:
+    """The business key that a message gives the instance it starts."""
+    key = correlation.get("business_key")
+    return key if isinstance(key, str) and key.strip() and len(key) <= 200 and key.isprintable() else None
 
 
 async def deliver(

@@ -20,7 +20,7 @@ from app.core.actor import Actor
 from app.core.errors import ModelRefused, NotFound
 from app.core.ids import uuid7
 from app.db.session import Session
-from app.engines.spiff import specs
+from app.engines.spiff import specs, starts
 from app.engines.spiff.elements import Element, UserTaskInfo
 from app.engines.spiff.forms import Form
 from app.engines.spiff.records import DeployedModel, ModelRow, Receipt
@@ -120,10 +120,14 @@ async def _store(
             text("update model set active = false where process_id = :process_id and active and version <> :version"),
             {"process_id": model.process_id, "version": version},
         )
+    own = 0 if latest is None else latest.id
     if changed:
-        await _insert(session, deployment, model, report, version, activate=activate)
+        own = await _insert(session, deployment, model, report, version, activate=activate)
     elif activate and latest is not None and not latest.active:
-        await session.execute(text("update model set active = true where id = :id"), {"id": latest.id})
+        await session.execute(text("update model set active = true where id = :id"), {"id": own})
+    if activate and model.engine == "spiff" and (changed or (latest is not None and not latest.active)):
+        spec = await asyncio.to_thread(specs.load_spec, model.spec)
+        await starts.replace(session, model.process_id, own, spec)
     return DeployedModel(model.process_id, model.name, version, model.engine, model.sha256, changed)
 
 
@@ -135,14 +139,14 @@ async def _insert(
     version: int,
     *,
     activate: bool,
-) -> None:
+) -> int:
     problems = [problem.as_dict() for problem in report.problems if problem.file == model.file]
-    await session.execute(
+    found = await session.scalar(
         text("""insert into model (deployment_id, process_id, version, name, engine, file, xml, sha256, spec,
                                    elements, forms, tasks, problems, active)
                 values (:deployment, :process_id, :version, :name, :engine, :file, :xml, :sha256, :spec,
                         cast(:elements as jsonb), cast(:forms as jsonb), cast(:tasks as jsonb),
-                        cast(:problems as jsonb), :active)"""),
+                        cast(:problems as jsonb), :active) returning id"""),
         {
             "deployment": deployment,
             "process_id": model.process_id,
@@ -160,6 +164,7 @@ async def _insert(
             "active": activate,
         },
     )
+    return int(found or 0)
 
 
 async def active_id(session: Session, process_id: str, version: int | None = None) -> int:

@@ -12,11 +12,15 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.log import log
 from app.db.session import reading, transaction
-from app.engines.spiff import instances
+from app.engines.spiff import instances, messages, starts
 
 _DUE = text("""
     select instance_id, due_at from timer where due_at <= dams_now() and not (instance_id = any(:skipped))
     order by due_at, instance_id limit 1 for update skip locked
+""")
+_FIRST = text("""
+    select (select min(due_at) from start_event where due_at <= dams_now()) as start_at,
+           (select min(due_at) from timer where due_at <= dams_now()) as timer_at
 """)
 _UNFINISHED = text("""
     select id from instance where unfinished and not (id = any(:skipped)) order by id limit 1 for update skip locked
@@ -30,11 +34,40 @@ async def fire_due(limit: int = 1000) -> int:
     """Fire what is due, in due order, each instance in a transaction of its own. How many steps were made."""
     fired, skipped = 0, list[UUID]()
     while fired < limit:
-        found = await _fire_one(_DUE, skipped)
+        found = await _start_one() if await _starts_first() else await _fire_one(_DUE, skipped)
         if found is None:
             break
         fired += found
     return fired
+
+
+async def _starts_first() -> bool:
+    """Whether the next thing due is a process to start, and not a timer of a running instance."""
+    async with reading() as session:
+        row = (await session.execute(_FIRST)).one()
+    return row.start_at is not None and (row.timer_at is None or row.start_at <= row.timer_at)
+
+
+async def _start_one() -> int | None:
+    """Start the process whose time has come: 1; None if somebody else does."""
+    start_id: int | None = None
+    try:
+        async with transaction() as session:
+            row = await starts.next_due(session)
+            if row is None:
+                return None
+            start_id = row.id
+            await starts.plan_next(session, row)
+            await messages.begin(session, None, row.model_id, row.element_id, {})
+    except Exception as error:  # edge of the relay: one broken model must not stop the others
+        if start_id is None or (isinstance(error, DBAPIError) and _is_away(error)):
+            raise
+        log.error("process cannot start", start=start_id, error=type(error).__name__)
+        async with transaction() as session:
+            await session.execute(
+                text("update start_event set due_at = dams_now() + interval '5 min' where id = :id"), {"id": start_id}
+            )
+    return 1
 
 
 async def go_on(limit: int = 1000) -> int:
@@ -102,5 +135,8 @@ async def _park(instance_id: UUID, error: str) -> None:
 async def next_due() -> float | None:
     """Seconds until the next timer, 0 when one is overdue, None without timers."""
     async with reading() as session:
-        seconds = await session.scalar(text("select extract(epoch from min(due_at) - dams_now()) from timer"))
+        seconds = await session.scalar(
+            text("""select extract(epoch from least((select min(due_at) from timer),
+                                                    (select min(due_at) from start_event)) - dams_now())""")
+        )
     return None if seconds is None else max(0.0, float(seconds))

@@ -23,7 +23,7 @@ _ELEMENTS: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 _PROGRAMS = frozenset(C + name for name in ("class", "delegateExpression", "expression", "type", "topic"))
 _PLACES: dict[str, frozenset[str]] = {
-    "startEvent": frozenset({"messageEventDefinition", "signalEventDefinition"}),
+    "startEvent": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition"}),
     "eventSub": frozenset({"messageEventDefinition", "signalEventDefinition", "timerEventDefinition",
                            "conditionalEventDefinition", "errorEventDefinition", "escalationEventDefinition",
                            "compensateEventDefinition"}),
@@ -125,7 +125,7 @@ def _check_event(model: Model, node: Xml) -> None:
 
 def _refuse_place(model: Model, node: Xml, found: str) -> None:
     name = found.removesuffix("EventDefinition")
-    if kind(node) == "startEvent" and name in ("timer", "conditional"):
+    if kind(node) == "startEvent" and name == "conditional":
         model.report("start-event-type", node, f"a {name} does not start processes here",
                      "start it by the API or a schedule, with a plain start event")  # fmt: skip
     else:

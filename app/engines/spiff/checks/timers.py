@@ -7,7 +7,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from app.core.settings import settings
-from app.engines.spiff.checks.model import B, Model, Text, kind
+from app.engines.spiff.checks.model import B, Model, Text, kind, scope_of
 from app.engines.spiff.expressions import compile_expression, translate
 from app.engines.spiff.intake import Xml
 from app.engines.spiff.subset import ScriptRefused
@@ -41,6 +41,9 @@ def _check_timer(model: Model, event: Xml, definition: Xml) -> None:
         model.report(rule, event, f"its time cannot be read: {refused.message}",
                      f"write {_WORDS[kind(holder)]}", holder.sourceline)  # fmt: skip
         return
+    if kind(event) == "startEvent" and kind(scope_of(event)) == "process" and not plain_time(text, kind(holder)):
+        model.report("timer-syntax", event, "its time is an expression, but a process that starts has no variables yet",
+                     f"write {_WORDS[kind(holder)]}", holder.sourceline)  # fmt: skip
     holder.text = compiled.source
     model.texts.append(Text(event, "timer", compiled))
 
