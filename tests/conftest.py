@@ -17,12 +17,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from app.core.actor import Actor
 from app.core.lifetime import die_with_parent
 from app.core.loop import loop_thread
-from app.core.settings import settings
+from app.core.settings import Database, settings
 from app.db import migrate
 from app.db.session import dispose, transaction
 from app.dev import redis
@@ -36,7 +37,7 @@ SECRET = "a-secret-key-for-tests-only-0123456789"
 
 
 def cluster() -> Cluster:
-    return Cluster(Path(os.environ[RUN]) / "postgresql", int(os.environ[POSTGRES]), PASSWORD)
+    return Cluster(Path(os.environ[RUN]) / "postgresql", int(os.environ[POSTGRES]), PASSWORD, PASSWORD)
 
 
 def wait_for(what: str, ready: Callable[[], Awaitable[bool]], process: subprocess.Popen[bytes] | None = None) -> None:
@@ -70,13 +71,13 @@ def pytest_configure(config: pytest.Config) -> None:
             [*server.command(), "-c", "synchronous_commit=off"], stdout=log, stderr=log, preexec_fn=server.become()
         )
         valkey = subprocess.Popen(
-            redis.command(redis_port, folder / "redis"), stdout=log, stderr=log, preexec_fn=die_with_parent
+            redis.command(redis_port, folder / "redis", PASSWORD), stdout=log, stderr=log, preexec_fn=die_with_parent
         )
     config.add_cleanup(lambda: stop(folder, postgres, valkey))
     wait_for("PostgreSQL", server.answers, postgres)
-    wait_for("Valkey", lambda: redis.answers(redis_port), valkey)
+    wait_for("Valkey", lambda: redis.answers(redis_port, PASSWORD), valkey)
     asyncio.run(server.create_database(TEMPLATE))
-    migrate.upgrade(server.url(TEMPLATE))
+    migrate.prepare(Database(url=server.serving_url(TEMPLATE), owner_url=server.url(TEMPLATE)))
 
 
 def stop(folder: Path, *processes: subprocess.Popen[bytes]) -> None:
@@ -98,7 +99,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DAMS_WEB__DEMO", "true")
     monkeypatch.setenv("DAMS_WEB__SECURE_COOKIES", "false")
     for name in ("DAMS_REDIS__URL", "DAMS_CELERY__BROKER_URL", "DAMS_CELERY__RESULT_BACKEND"):
-        monkeypatch.setenv(name, f"redis://127.0.0.1:{os.environ[REDIS]}/0")
+        monkeypatch.setenv(name, f"redis://:{PASSWORD}@127.0.0.1:{os.environ[REDIS]}/0")
     settings.cache_clear()
     yield
     settings.cache_clear()
@@ -106,19 +107,35 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 async def database_url(monkeypatch: pytest.MonkeyPatch, _settings: None) -> AsyncIterator[str]:
-    """A migrated, empty database of the test's own; the settings point to it."""
+    """A migrated, empty database of the test's own; the settings point to it, as the role that serves."""
     name = f"t_{uuid4().hex}"
     server = cluster()
     await server.create_database(name, TEMPLATE)
-    monkeypatch.setenv("DAMS_DATABASE__URL", server.url(name))
+    monkeypatch.setenv("DAMS_DATABASE__URL", server.serving_url(name))
     settings.cache_clear()
     from app.engines.spiff import models
 
     models.forget()
-    yield server.url(name)
+    yield server.serving_url(name)
     await dispose()
     await asyncio.to_thread(loop_thread.run, dispose())
     await server.drop_database(name)
+
+
+@pytest.fixture
+def owner_url(database_url: str) -> str:
+    """The test's database as its owner, who may change tables."""
+    return cluster().url(database_url.rpartition("/")[2])
+
+
+async def as_owner(statement: str) -> None:
+    """Change the test's database in a way that the role that serves may not."""
+    database = settings().database.url.rpartition("/")[2]
+    connection = await asyncpg.connect(cluster().url(database).replace("+asyncpg", ""))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def make_actor(username: str, *roles: str, display_name: str = "") -> Actor:

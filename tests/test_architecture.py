@@ -114,23 +114,23 @@ def test_there_is_one_migration_head() -> None:
     assert len(heads) == 1
 
 
-async def test_the_migrations_make_the_tables_that_the_code_declares(database_url: str) -> None:
+async def test_the_migrations_make_the_tables_that_the_code_declares(owner_url: str) -> None:
     import asyncio
 
     from alembic import command
 
     from app.db.migrate import configuration
 
-    await asyncio.to_thread(command.check, configuration(database_url))
+    await asyncio.to_thread(command.check, configuration(owner_url))
 
 
-async def test_the_first_migration_can_be_undone(database_url: str) -> None:
+async def test_the_first_migration_can_be_undone(owner_url: str) -> None:
     import asyncio
 
     from app.db import migrate
 
-    await asyncio.to_thread(migrate.downgrade, database_url, "base")
-    await asyncio.to_thread(migrate.upgrade, database_url)
+    await asyncio.to_thread(migrate.downgrade, owner_url, "base")
+    await asyncio.to_thread(migrate.upgrade, owner_url)
 
 
 def test_every_place_that_the_recipes_name_exists() -> None:

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.dev.service import Wanted, addresses
+from app.dev.service import Wanted, owner_url
 from app.dev.services import services
 from app.dev.state import State, free_ports
 from app.dev.supervisor import Supervisor
 
-NEEDED = ("postgresql", "redis", "web", "relay")
+NEEDED = ("postgresql", "redis", "migrate", "web", "relay")
 """What the appointment needs. The other engines would take part of the machine and answer nothing."""
 START_LIMIT = 180.0
 
@@ -70,5 +70,5 @@ async def _until_up(supervisor: Supervisor) -> None:
 def of_state(state: State) -> Place:
     """The service that runs on a state folder."""
     rows = {row["service"]: row for row in state.status()}
-    processes = {name: row["pid"] for name, row in rows.items() if name in NEEDED and row["pid"]}
-    return Place(rows["web"]["address"], processes, addresses(state)["postgresql"])
+    processes = {name: row["pid"] for name, row in rows.items() if name in NEEDED and row["state"] == "up"}
+    return Place(rows["web"]["address"], processes, owner_url(state))

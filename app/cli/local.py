@@ -19,26 +19,58 @@ state_option = click.option(
 )
 
 
+class Scale(click.ParamType[tuple[str, int]]):
+    """`kind=n`, e.g. `relay=2`."""
+
+    name = "kind=n"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        kind, _, number = value.partition("=")
+        if not kind or not number.isdecimal() or not 0 <= int(number) <= 64:
+            self.fail(f"{value!r} is not like relay=2 (0 to 64)", param, ctx)
+        return kind, int(number)
+
+
 @click.command()
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="The web's port.")
 @click.option("--web-workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes of the web.")
+@click.option("--scale", multiple=True, type=Scale(), help="So many processes of a kind of worker, e.g. relay=2.")
+@click.option("--with", "extra", multiple=True, metavar="SERVICE", help="Also start this optional service.")
 @click.option("--no-web-build", is_flag=True, help="Do not build the front end: diagrams are drawn plainly.")
 @click.option("--test-clock", is_flag=True, help="Let POST /api/v1/clock move the service's time (demo only).")
 @state_option
-def up(port: int, web_workers: int, no_web_build: bool, test_clock: bool, folder: Path) -> None:
+def up(
+    port: int,
+    web_workers: int,
+    scale: tuple[tuple[str, int], ...],
+    extra: tuple[str, ...],
+    no_web_build: bool,
+    test_clock: bool,
+    folder: Path,
+) -> None:
     """Start every server and the web, and keep them running until Ctrl-C."""
     from rich.console import Console
 
     from app.dev.service import Wanted
-    from app.dev.state import State
+    from app.dev.services import NoSuchService
+    from app.dev.state import NotAState, State
     from app.dev.up import AlreadyRunning, PortTaken
     from app.dev.up import up as run
 
-    wanted = Wanted(port=port, web_workers=web_workers, front_end=not no_web_build, test_clock=test_clock)
+    wanted = Wanted(
+        port=port,
+        web_workers=web_workers,
+        front_end=not no_web_build,
+        test_clock=test_clock,
+        scale=dict(scale),
+        extra=extra,
+    )
     try:
         asyncio.run(run(State(folder), wanted, Console()))
-    except (AlreadyRunning, PortTaken) as error:
+    except (AlreadyRunning, PortTaken, NotAState, NoSuchService) as error:
         raise SystemExit(f"dams: {error}") from error
+    except PermissionError as error:
+        raise SystemExit(f"dams: {error.filename} cannot be written by this user; see --state") from error
 
 
 @click.command()
@@ -67,7 +99,7 @@ def status(folder: Path) -> None:
     from rich.console import Console
 
     from app.dev.state import State
-    from app.dev.up import table
+    from app.dev.up import GOOD, table
 
     state = State(folder)
     if not folder.exists() or state.holder() is None:
@@ -75,7 +107,7 @@ def status(folder: Path) -> None:
         sys.exit(3)
     rows = state.status()
     Console().print(table(rows))
-    sys.exit(0 if rows and all(row["state"] == "up" for row in rows) else 1)
+    sys.exit(0 if rows and all(row["state"] in GOOD for row in rows) else 1)
 
 
 @click.command()
@@ -88,23 +120,25 @@ def reset(yes: bool, folder: Path) -> None:
     if not folder.exists():
         click.echo("there is no state to delete")
         return
-    if not (folder / "secrets.json").exists():
+    state = State(folder)
+    if not state.exists():
         raise SystemExit(f"dams: {folder} is not a state of DAMS; nothing was deleted")
-    if State(folder).holder() is not None:
+    if not state.lock():  # held until the end, so that no `dams up` begins in what is being deleted
         raise SystemExit("dams: DAMS runs on this state; `dams down` first")
     if not yes:
         click.confirm(f"Delete {folder} with all its data?", abort=True)
+    state.end_remains()
     shutil.rmtree(folder)
     click.echo("deleted")
 
 
 @click.command()
 def migrate() -> None:
-    """Bring the database of the settings to the newest schema."""
+    """Bring the database of the settings to the newest schema, as its owner where one is set."""
     from app.core.settings import settings
-    from app.db.migrate import upgrade
+    from app.db.migrate import prepare
 
-    upgrade(settings().database.url)
+    prepare(settings().database)
     click.echo("the schema is the newest")
 
 

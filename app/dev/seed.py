@@ -36,6 +36,10 @@ async def deploy_shipped(session: Session) -> None:
 
 
 if __name__ == "__main__":
-    migrate.upgrade(settings().database.url)
+    sys.stdout.write("bringing the schema up to date\n")
+    sys.stdout.flush()
+    migrate.prepare(settings().database)
     if "--demo" in sys.argv:
+        sys.stdout.write("seeding the demo clinic\n")
+        sys.stdout.flush()
         asyncio.run(seed(os.environ["DAMS_DEMO_PASSWORD"]))

@@ -7,28 +7,30 @@ import shutil
 import signal
 import sys
 import sysconfig
-from functools import partial
 from pathlib import Path
 
 import temporalio.client
 from temporalio.service import RPCError
 
+from app.core.settings import ROOT
 from app.dev import redis as valkey
 from app.dev import zeebe as broker
-from app.dev.postgres import Cluster
-from app.dev.service import Report, Service, Wanted, environment
+from app.dev.service import Report, Service, Wanted, embedded, environment
 from app.dev.state import State
+
+ZEEBE_FETCH = "zeebe-fetch"
+PYTHON = {"PYTHONPATH": str(ROOT)}
 
 
 def postgresql(state: State) -> Service:
-    cluster = Cluster(state.data("postgresql"), state.ports["postgresql"], state.secret("postgresql"))
+    cluster = embedded(state)
 
     async def prepare(report: Report) -> None:
         if not (cluster.data / "PG_VERSION").exists():
             report("creating the database")
         await asyncio.to_thread(cluster.create)
 
-    async def ready() -> bool:
+    async def ready(_pid: int) -> bool:
         if not await cluster.answers():
             return False
         await cluster.create_database()
@@ -47,10 +49,12 @@ def postgresql(state: State) -> Service:
 
 
 def redis(state: State) -> Service:
-    port = state.ports["redis"]
-    return Service(
-        "redis", valkey.command(port, state.data("redis")), partial(valkey.answers, port), f"127.0.0.1:{port}"
-    )
+    port, password = state.ports["redis"], state.secret("redis")
+
+    async def ready(_pid: int) -> bool:
+        return await valkey.answers(port, password)
+
+    return Service("redis", valkey.command(port, state.data("redis"), password), ready, f"127.0.0.1:{port}")
 
 
 def temporal(state: State) -> Service:
@@ -59,7 +63,7 @@ def temporal(state: State) -> Service:
     command = [binary, "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui)]
     command += ["--db-filename", str(state.data("temporal") / "temporal.db"), "--log-level", "error"]
 
-    async def ready() -> bool:
+    async def ready(_pid: int) -> bool:
         try:
             client = await temporalio.client.Client.connect(f"127.0.0.1:{port}")
             return await client.service_client.check_health()
@@ -69,29 +73,34 @@ def temporal(state: State) -> Service:
     return Service("temporal", command, ready, f"127.0.0.1:{port}, page http://127.0.0.1:{ui}")
 
 
-def zeebe(state: State) -> Service:
-    async def prepare(report: Report) -> None:
-        def progress(done: int, total: int) -> None:
-            shown = done // 10_000_000 * 10
-            report(f"downloading {shown} of {total // 1_000_000} MB" if done < total else "unpacking")
-
-        await asyncio.to_thread(broker.fetch, progress)
-        report("")
-
+def zeebe(state: State) -> list[Service]:
+    """The broker, and the job that fetches it where it is not in the user's cache yet."""
     address = f"127.0.0.1:{state.ports['zeebe']}"
     data = state.data("zeebe")
-    environment_ = broker.environment(state.ports, data)
-    ready = partial(broker.answers, address)
-    return Service(
-        "zeebe", broker.command(), ready, address, prepare=prepare, environment=environment_, folder=data, grace=15
+
+    async def ready(_pid: int) -> bool:
+        return await broker.answers(address)
+
+    run = Service(
+        "zeebe",
+        broker.command(),
+        ready,
+        address,
+        environment=broker.environment(state.ports, data),
+        folder=data,
+        grace=15,
     )
+    if broker.home().exists():
+        return [run]
+    run.needs = (ZEEBE_FETCH,)
+    return [Service(ZEEBE_FETCH, [sys.executable, "-m", "app.dev.zeebe"], None, environment=PYTHON), run]
 
 
 def smtp(state: State, wanted: Wanted) -> Service:
     port = state.ports["smtp"]
     command = [sys.executable, "-m", "app.dev.smtp_sink", str(port), str(state.folder / "mail")]
 
-    async def ready() -> bool:
+    async def ready(_pid: int) -> bool:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             greeting = await reader.readline()

@@ -14,15 +14,25 @@ from app.dev.postgres import Cluster
 from app.dev.state import State
 
 Report = Callable[[str], None]
+Probe = Callable[[int], Awaitable[bool]]
+"""Whether the process of this id does its work. Raises :class:`CannotTell` when that cannot be known just now."""
+
+
+class CannotTell(RuntimeError):
+    """The database is away, so the process can be neither praised nor blamed"""
 
 
 @dataclass(slots=True)
 class Service:
-    """One process. `prepare` runs before each start and tells its progress; `ready` is asked until it says yes."""
+    """One process. `prepare` runs before its first start and tells its progress; `ready` is asked until it says yes.
+
+    Without `ready` it is a job, done when its command ends with 0; what it prints is its progress. Nothing waits
+    longer for an `optional` job than for its first try. `alive` is asked from then on, `ready` where there is none.
+    """
 
     name: str
     command: list[str]
-    ready: Callable[[], Awaitable[bool]]
+    ready: Probe | None
     address: str = ""
     needs: tuple[str, ...] = ()
     prepare: Callable[[Report], Awaitable[None]] | None = None
@@ -31,17 +41,25 @@ class Service:
     become: Callable[[], None] = die_with_parent
     stop: int = signal.SIGTERM
     grace: float = 20.0
+    alive: Probe | None = None
+    optional: bool = False
+    scales: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was asked of `dams up`: the web's port, the number of web processes, whether to build the front end."""
+    """What was asked of `dams up`.
+
+    `scale` is how many processes of a kind, by the names of services; `extra` the optional services.
+    """
 
     port: int = 8000
     web_workers: int = 2
     front_end: bool = True
     demo: bool = True
     test_clock: bool = False
+    scale: dict[str, int] = field(default_factory=dict[str, int])
+    extra: tuple[str, ...] = ()
 
 
 EXTERNAL = {
@@ -51,19 +69,37 @@ EXTERNAL = {
     "temporal": "DAMS_TEMPORAL_ADDRESS",
 }
 """A server of one's own: the variable that names it keeps the embedded one from starting."""
+OWNER = "DAMS_PG_OWNER_URL"
+"""The role that migrates a PostgreSQL of one's own; without it the one of DAMS_PG_URL does that too."""
+
+
+def embedded(state: State) -> Cluster:
+    """The state's own PostgreSQL."""
+    passwords = state.secret("postgresql"), state.secret("postgresql_service")
+    return Cluster(state.data("postgresql"), state.ports["postgresql"], *passwords)
 
 
 def addresses(state: State) -> dict[str, str]:
-    """Where each server is: the embedded one's port, or what the environment says."""
+    """Where each server is: the embedded one's port, or what the environment says; PostgreSQL for who serves."""
     ports = state.ports
-    cluster = Cluster(state.data("postgresql"), ports["postgresql"], state.secret("postgresql"))
     own = {
-        "postgresql": cluster.url(),
-        "redis": f"redis://127.0.0.1:{ports['redis']}/0",
+        "postgresql": embedded(state).serving_url(),
+        "redis": f"redis://:{state.secret('redis')}@127.0.0.1:{ports['redis']}/0",
         "zeebe": f"127.0.0.1:{ports['zeebe']}",
         "temporal": f"127.0.0.1:{ports['temporal']}",
     }
     return {name: os.environ.get(EXTERNAL[name], address) for name, address in own.items()}
+
+
+def owner_url(state: State) -> str:
+    """What migrates: the embedded server's owner, or what the environment says."""
+    if given := os.environ.get(OWNER) or os.environ.get(EXTERNAL["postgresql"]):
+        return _asyncpg(given)
+    return embedded(state).url()
+
+
+def _asyncpg(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+asyncpg://")
 
 
 def environment(state: State, wanted: Wanted) -> dict[str, str]:
@@ -72,7 +108,7 @@ def environment(state: State, wanted: Wanted) -> dict[str, str]:
     return {
         "PYTHONPATH": str(ROOT),
         VARIABLE: "1",
-        "DAMS_DATABASE__URL": where["postgresql"].replace("postgresql://", "postgresql+asyncpg://"),
+        "DAMS_DATABASE__URL": _asyncpg(where["postgresql"]),
         "DAMS_REDIS__URL": where["redis"],
         "DAMS_CELERY__BROKER_URL": where["redis"],
         "DAMS_CELERY__RESULT_BACKEND": where["redis"],

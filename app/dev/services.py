@@ -10,65 +10,97 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import asyncpg
 
-from app.core.lifetime import die_with_parent
-from app.core.settings import ROOT
 from app.dev import frontend, servers
-from app.dev.service import EXTERNAL, Report, Service, Wanted, environment
+from app.dev.service import EXTERNAL, CannotTell, Probe, Service, Wanted, environment, owner_url
 from app.dev.state import State
+
+EXTRA: dict[str, Callable[[State, Wanted], list[Service]]] = {}
+"""What `up --with <name>` adds: the services of an engine that not everybody wants."""
+
+SILENT_SECONDS = 10
+ANY = 0
+"""Instead of a process id: whichever process of the kind."""
+
+
+class NoSuchService(ValueError):
+    """There is no service of this name that was asked for"""
 
 
 def services(state: State, wanted: Wanted) -> list[Service]:
-    """Every process that `dams up` starts, in the order of the table."""
+    """Every process that `dams up` starts, in the order of the table. Raises :class:`NoSuchService`."""
     given = [name for name, variable in EXTERNAL.items() if os.environ.get(variable)]
     everything = [
         servers.postgresql(state),
         servers.redis(state),
         servers.smtp(state, wanted),
+        *_front_end(wanted),
+        _migrate(state, wanted),
         _web(state, wanted),
         _worker(state, wanted, "relay", "workers.relay"),
         _worker(state, wanted, "celery", "workers.celery_worker", "redis"),
-        _worker(state, wanted, "beat", "workers.beat", "redis"),
+        _worker(state, wanted, "beat", "workers.beat", "redis", scales=False),
         servers.temporal(state),
-        servers.zeebe(state),
+        *servers.zeebe(state),
+        *_extra(state, wanted),
     ]
-    kept = [service for service in everything if service.name not in given]
+    kept = [service for service in _scaled(everything, wanted.scale) if service.name not in given]
+    names = {service.name for service in kept}
     for service in kept:
-        service.needs = tuple(need for need in service.needs if need not in given)
+        service.needs = tuple(need for need in service.needs if need in names)
     return kept
 
 
-def _worker(state: State, wanted: Wanted, kind: str, module: str, *needs: str) -> Service:
+def _extra(state: State, wanted: Wanted) -> list[Service]:
+    if unknown := [name for name in wanted.extra if name not in EXTRA]:
+        raise NoSuchService(f"--with {unknown[0]}: known are {', '.join(EXTRA) or 'none'}")
+    return [service for name in wanted.extra for service in EXTRA[name](state, wanted)]
+
+
+def _scaled(everything: list[Service], scale: dict[str, int]) -> list[Service]:
+    """*n* processes of a kind are named `kind`, `kind-2`, …; a kind with 0 is left out."""
+    kinds = [service.name for service in everything if service.scales]
+    if unknown := [name for name in scale if name not in kinds]:
+        raise NoSuchService(f"--scale {unknown[0]}: known are {', '.join(kinds)}")
+    return [
+        service if number == 1 else replace(service, name=f"{service.name}-{number}")
+        for service in everything
+        for number in range(1, scale.get(service.name, 1) + 1)
+    ]
+
+
+def _worker(state: State, wanted: Wanted, kind: str, module: str, *needs: str, scales: bool = True) -> Service:
     """A process of ours beside the web, `python -m <module>`; ready when it has written its sign of life."""
     settings = environment(state, wanted)
-    ready = partial(beats, settings["DAMS_DATABASE__URL"], kind)
+    ready = beats(settings["DAMS_DATABASE__URL"], kind)
     command = [sys.executable, "-m", module]
-    return Service(kind, command, ready, needs=("postgresql", "web", *needs), environment=settings, grace=25)
+    needed = ("postgresql", "web", *needs)  # after the web: people come first where processors are few
+    return Service(kind, command, ready, needs=needed, environment=settings, grace=25, scales=scales)
+
+
+def _front_end(wanted: Wanted) -> list[Service]:
+    """Pages work without scripts and styles of their own, so a failed build holds up nothing."""
+    if not wanted.front_end or frontend.is_built():
+        return []
+    command = [sys.executable, "-m", "app.dev.frontend"]
+    return [Service("front-end", command, None, environment=servers.PYTHON, optional=True)]
+
+
+def _migrate(state: State, wanted: Wanted) -> Service:
+    settings = environment(state, wanted) | {
+        "DAMS_DATABASE__OWNER_URL": owner_url(state),
+        "DAMS_DEMO_PASSWORD": state.demo_password(),
+    }
+    command = [sys.executable, "-m", "app.dev.seed", *(["--demo"] if wanted.demo else [])]
+    return Service("migrate", command, None, needs=("postgresql",), environment=settings)
 
 
 def _web(state: State, wanted: Wanted) -> Service:
-    settings = environment(state, wanted)
-
-    async def prepare(report: Report) -> None:
-        if wanted.front_end:
-            try:
-                await asyncio.to_thread(frontend.build, report)
-            except frontend.BuildFailed as failure:
-                state.log("front-end").write_text(str(failure))
-                report("front end not built, see log/front-end.log")
-        report("migrating and seeding" if wanted.demo else "migrating")
-        password = state.demo_password()
-        await _run_once(
-            [sys.executable, "-m", "app.dev.seed", *(["--demo"] if wanted.demo else [])],
-            settings | {"DAMS_DEMO_PASSWORD": password},
-            state.log("seed"),
-        )
-        report("")
-
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
     command += ["--port", str(wanted.port), "--workers", str(wanted.web_workers), "--blocking-threads", "32"]
     command += ["--no-ws", "--log-level", "warning", "--respawn-failed-workers", "app.web.wsgi:app"]
@@ -76,55 +108,45 @@ def _web(state: State, wanted: Wanted) -> Service:
     return Service(
         "web",
         command,
-        partial(_web_serves, f"{url}/readyz"),
+        partial(_says_yes, f"{url}/readyz"),
         url,
-        needs=("postgresql",),
-        prepare=prepare,
-        environment=settings,
+        needs=("postgresql", "front-end", "migrate"),
+        environment=environment(state, wanted),
+        alive=partial(_says_yes, f"{url}/healthz"),  # without PostgreSQL it is not ready, but restarting cures nothing
     )
 
 
-async def _run_once(command: list[str], environment_: dict[str, str], log: Path) -> None:
-    """Run a process to its end; raises RuntimeError with the last lines of what it said."""
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=os.environ | environment_,
-            cwd=ROOT,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            preexec_fn=die_with_parent,
-        )
-        code = await process.wait()
-    if code:
-        raise RuntimeError(await asyncio.to_thread(_last_lines, log))
+def beats(url: str, kind: str) -> Probe:
+    """Asks whether the process has written its sign of life within the last ten seconds.
+
+    The process id is part of the question: what a killed one wrote just before says nothing of its successor.
+    """
+
+    async def probe(pid: int) -> bool:
+        try:
+            connection = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=2)
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            raise CannotTell from error
+        try:
+            found = await connection.fetchval(
+                """select 1 from worker_heartbeat where kind = $1 and $2 in (pid, 0)
+                   and seen_at > now() - make_interval(secs => $3)""",
+                kind,
+                pid,
+                SILENT_SECONDS,
+            )
+        finally:
+            await connection.close()
+        return found is not None
+
+    return probe
 
 
-def _last_lines(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+async def _says_yes(url: str, _pid: int) -> bool:
+    return await asyncio.to_thread(_answers, url)
 
 
-async def beats(url: str, kind: str) -> bool:
-    """Whether a process of this kind has written its sign of life within the last ten seconds."""
-    try:
-        connection = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=2)
-    except (OSError, asyncpg.PostgresError, TimeoutError):
-        return False
-    try:
-        found = await connection.fetchval(
-            "select 1 from worker_heartbeat where kind = $1 and seen_at > now() - interval '10 s'", kind
-        )
-    finally:
-        await connection.close()
-    return found is not None
-
-
-async def _web_serves(url: str) -> bool:
-    return await asyncio.to_thread(_serves, url)
-
-
-def _serves(url: str) -> bool:
+def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - our own loopback address
             return answer.status == 200

@@ -7,9 +7,12 @@ import json
 import os
 import secrets
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 PORTS = (
     "postgresql",
@@ -23,6 +26,12 @@ PORTS = (
     "zeebe-rest",
     "zeebe-management",
 )
+SECRETS = ("secret_key", "postgresql", "postgresql_service", "redis")
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+class NotAState(RuntimeError):
+    """The folder holds something else"""
 
 
 class State:
@@ -33,14 +42,29 @@ class State:
         self._lock: int | None = None
 
     def prepare(self) -> None:
-        """Make the folder, its ports and secrets where they are missing."""
+        """Make the folder, its ports and secrets where they are missing.
+
+        Raises :class:`NotAState` for a folder with other things in it, which `dams reset` would delete.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.exists() and any(self.folder.iterdir()):
+            raise NotAState(f"{self.folder} is not empty and no state of DAMS; name another folder with --state")
+        kept = self._read("secrets") if self.exists() else {}
+        self._write("secrets", {name: secrets.token_urlsafe(32) for name in SECRETS} | kept)
         for name in ("log", "mail", "data"):
             (self.folder / name).mkdir(exist_ok=True, mode=0o700)
-        if not self._file("ports").exists():
-            self._write("ports", dict(zip(PORTS, free_ports(len(PORTS)), strict=True)))
-        if not self._file("secrets").exists():
-            self._write("secrets", {name: secrets.token_urlsafe(32) for name in ("secret_key", "postgresql")})
+        known = self.ports if self._file("ports").exists() else {}
+        self._write("ports", dict(zip(PORTS, free_ports(len(PORTS)), strict=True)) | known)
+
+    def exists(self) -> bool:
+        """Whether the folder is the state of a `dams up`."""
+        return self._file("secrets").is_file()
+
+    def settle_ports(self) -> dict[str, tuple[int, int]]:
+        """Give a new port to each server whose port something else has taken meanwhile: name → (old, new)."""
+        moved = {name: (port, free_ports(1)[0]) for name, port in self.ports.items() if taken(port)}
+        self._write("ports", self.ports | {name: new for name, (_, new) in moved.items()})
+        return moved
 
     @property
     def ports(self) -> dict[str, int]:
@@ -80,9 +104,7 @@ class State:
     def lock(self) -> bool:
         """Take the folder for this process; False if another one has it. The kernel frees it at any death."""
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _flock(descriptor):
             os.close(descriptor)
             return False
         self._lock = descriptor
@@ -101,6 +123,17 @@ class State:
             except BlockingIOError:
                 return int(file.read() or 0) or None
         return None
+
+    def end_remains(self, seconds: float = 20) -> None:
+        """Wait for what a killed supervisor left behind to end, and end it by force after *seconds*.
+
+        The kernel has told each process already; PostgreSQL takes a moment to shut down in order.
+        """
+        left = [process for row in self.status() if (process := _alive(row)) is not None]
+        _gone, still = psutil.wait_procs(left, timeout=seconds)
+        for process in still:
+            process.kill()
+        psutil.wait_procs(still, timeout=seconds)
 
     def write_status(self, rows: list[dict[str, Any]]) -> None:
         """What `dams status` shows; replaced whole, so a reader never sees half of it."""
@@ -123,16 +156,37 @@ class State:
         new.replace(path)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, all different, from the operating system."""
-    sockets = [socket.socket() for _ in range(count)]
+def _flock(descriptor: int) -> bool:
+    """Lock, or give up after half a second: `dams status` holds the lock for an instant to see whether it is free."""
+    for _ in range(10):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+def _alive(row: dict[str, Any]) -> psutil.Process | None:
+    """The process of a row of the table, if it still runs; a process id that now belongs to another does not count."""
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+        process = psutil.Process(row["pid"])
+        return process if process.create_time() == row["born"] else None
+    except (psutil.Error, KeyError, TypeError, ValueError):  # gone, or a row without a process
+        return None
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on now, all different.
+
+    They lie below those that the kernel gives to outgoing connections: one of its own would be taken before long.
+    """
+    first = int(EPHEMERAL.read_text().split()[0]) if EPHEMERAL.exists() else 32_768
+    candidates = (
+        port for port in secrets.SystemRandom().sample(range(10_000, first), first - 10_000) if not taken(port)
+    )
+    return [next(candidates) for _ in range(count)]
 
 
 def taken(port: int) -> bool:
@@ -144,3 +198,13 @@ def taken(port: int) -> bool:
         except OSError:
             return True
         return False
+
+
+def holder_of(port: int) -> str:
+    """`name (process 12)` of what listens on *port*, or `another process` where the kernel does not tell."""
+    try:
+        listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+        pid = next(one.pid for one in listening if one.laddr and one.laddr[1] == port)
+        return f"{psutil.Process(pid).name()} (process {pid})"
+    except (psutil.Error, StopIteration):
+        return "another process"

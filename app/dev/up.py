@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -14,11 +15,21 @@ from rich.table import Table
 
 from app.dev.service import Wanted
 from app.dev.services import services
-from app.dev.state import State, taken
+from app.dev.state import State, holder_of, taken
 from app.dev.supervisor import Supervisor
 
 USERS = ("admin", "staff", "doctor", "patient", "modeler", "ops")
-COLOURS = {"up": "green", "restarting": "red", "stopping": "yellow", "stopped": "dim", "waiting": "dim"}
+GOOD = ("up", "done")
+COLOURS = {
+    "up": "green",
+    "done": "green",
+    "failed": "red",
+    "silent": "red",
+    "restarting": "red",
+    "stopping": "yellow",
+    "stopped": "dim",
+    "waiting": "dim",
+}
 
 
 class AlreadyRunning(RuntimeError):
@@ -41,31 +52,33 @@ def table(rows: list[dict[str, Any]]) -> Table:
     return shown
 
 
-def check_ports(state: State, wanted: Wanted, names: list[str]) -> None:
-    """Raise :class:`PortTaken`, naming port and service, before anything is started."""
-    ports = state.ports
-    used = {"web": wanted.port} | {
-        name: ports[name] for name in ("postgresql", "redis", "temporal", "smtp", "zeebe") if name in names
-    }
-    for name, port in used.items():
-        if taken(port):
-            cure = "choose another with --port" if name == "web" else "stop what uses it"
-            raise PortTaken(f"port {port}, which {name} needs, is taken; {cure}")
+def check_port(wanted: Wanted) -> None:
+    """Raise :class:`PortTaken`, naming port and holder, before anything is started."""
+    if taken(wanted.port):
+        by = holder_of(wanted.port)
+        raise PortTaken(f"port {wanted.port}, which the web needs, is taken by {by}; choose another with --port")
 
 
 async def up(state: State, wanted: Wanted, console: Console) -> None:
-    """Run until SIGINT or SIGTERM. Raises :class:`AlreadyRunning` or :class:`PortTaken` before it starts anything."""
+    """Run until SIGINT or SIGTERM; a second one does not wait for anything.
+
+    Raises :class:`AlreadyRunning`, :class:`PortTaken`, NotAState or NoSuchService before it starts anything.
+    """
     state.prepare()
     if not state.lock():
         raise AlreadyRunning(f"DAMS is already running on {state.folder} (process {state.holder()})")
+    state.end_remains()
+    state.write_status([])
+    check_port(wanted)
+    for name, (old, new) in state.settle_ports().items():
+        console.print(f"port {old} of {name} is taken by {holder_of(old)}; it moves to {new}", highlight=False)
     listed = services(state, wanted)
-    check_ports(state, wanted, [service.name for service in listed])
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
     view = _View(state, wanted, console)
     supervisor = Supervisor(listed, state, lambda: view.show(supervisor.rows()))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, lambda: supervisor.hurry() if stop.is_set() else stop.set())
     with view:
         await supervisor.run(stop)
     console.print("stopped")
@@ -98,13 +111,13 @@ class _View:
         if states.get("web") == "up" and "web" not in self._greeted:
             self._greeted.add("web")
             self._greet()
-        if all(state == "up" for state in states.values()) and "all" not in self._greeted:
+        if all(state in GOOD for state in states.values()) and "all" not in self._greeted:
             self._greeted.add("all")
             self._console.print(f"everything is up after {time.monotonic() - self._began:.1f} s; Ctrl-C stops it")
 
     def _lines(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
-            seconds = f" after {row['seconds']} s" if row["state"] == "up" else ""
+            seconds = f" after {row['seconds']} s" if row["state"] in GOOD else ""
             line = f"{row['service']:<11}{row['state']}{seconds}  {row['note'] or row['address']}"
             if self._told.get(row["service"]) != line:
                 self._told[row["service"]] = line
@@ -116,5 +129,9 @@ class _View:
         if self._wanted.demo:
             self._console.print(f"  users {', '.join(USERS)}")
             password = self._state.show_demo_password()
-            told = f"[bold]{password}[/] (shown this once)" if password else "as shown at the first start"
+            told = f"[bold]{password}[/] (shown this once)" if password else self._told_elsewhere()
             self._console.print(f"  password of each: {told}\n", highlight=False)
+
+    @staticmethod
+    def _told_elsewhere() -> str:
+        return "that of DAMS_DEMO_PASSWORD" if os.environ.get("DAMS_DEMO_PASSWORD") else "as shown at the first start"

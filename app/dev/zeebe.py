@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
+import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Generator
@@ -22,6 +24,7 @@ VERSION = "8.5.8"
 SHA256 = "53ce62b008e61a87a3f7aed700065ad1352084a24c85771bc4e8300828bf95b4"
 MAIN = "io.camunda.zeebe.broker.StandaloneBroker"
 LEADER, HEALTHY = 0, 0
+PREFIX = "zeebe-download-"
 JVM = (
     "-Xms64m",
     "-Xmx256m",
@@ -64,7 +67,9 @@ def fetch(report: Callable[[int, int], None]) -> Path:
 
 
 def _download(target: Path, report: Callable[[int, int], None]) -> None:
-    with tempfile.TemporaryDirectory(dir=target.parent) as work:
+    for left in target.parent.glob(f"{PREFIX}*"):  # by a download that was killed; the lock says nobody else is at it
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=target.parent) as work:
         archive = _archive(Path(work), report)
         with archive.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -152,3 +157,21 @@ async def answers(address: str) -> bool:
         return False
     finally:
         await channel.close()
+
+
+def _print_progress() -> Callable[[int, int], None]:
+    """Prints a line for every 10 MB, which `dams up` shows in its table."""
+    told = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if done // 10_000_000 != told or done == total:
+            told = done // 10_000_000
+            sys.stdout.write(f"downloaded {told * 10} of {total // 1_000_000} MB\n" if done < total else "unpacking\n")
+            sys.stdout.flush()
+
+    return progress
+
+
+if __name__ == "__main__":
+    fetch(_print_progress())

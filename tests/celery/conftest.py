@@ -21,7 +21,7 @@ from app.core.actor import Actor
 from app.core.loop import loop_thread
 from app.core.settings import settings
 from app.db.session import dispose, reading, transaction
-from app.dev.services import beats
+from app.dev.services import ANY, beats
 from app.engines import broker
 from tests.conftest import PASSWORD, REDIS, SECRET, TEMPLATE, cluster, running
 
@@ -61,9 +61,9 @@ def make_clinic(folder: Path, redis_url: str) -> Clinic:
     """A database with the demo clinic, and the settings of processes that work on it."""
     name, server = f"celery_{uuid4().hex}", cluster()
     asyncio.run(server.create_database(name, TEMPLATE))
-    asyncio.run(_seed(server.url(name)))
+    asyncio.run(_seed(server.serving_url(name)))
     where = {
-        "DAMS_DATABASE__URL": server.url(name),
+        "DAMS_DATABASE__URL": server.serving_url(name),
         "DAMS_REDIS__URL": redis_url,
         "DAMS_CELERY__BROKER_URL": redis_url,
         "DAMS_CELERY__RESULT_BACKEND": redis_url,
@@ -73,10 +73,14 @@ def make_clinic(folder: Path, redis_url: str) -> Clinic:
     return Clinic(where | QUICK, folder)
 
 
+async def _beats(url: str, kind: str) -> bool:
+    return await beats(url, kind)(ANY)
+
+
 def until_it_lives(url: str, kind: str, seconds: float = 220) -> None:
     """Until a process of this kind has written its sign of life."""
     deadline = time.monotonic() + seconds
-    while not asyncio.run(beats(url, kind)):
+    while not asyncio.run(_beats(url, kind)):
         assert time.monotonic() < deadline, f"no sign of life of {kind}"
         time.sleep(0.05)
 
@@ -85,7 +89,7 @@ def until_it_lives(url: str, kind: str, seconds: float = 220) -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     """The clinic with worker and relay of this test process, on a Redis database of its own."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
-    made = make_clinic(tmp_path_factory.mktemp("files"), f"redis://127.0.0.1:{os.environ[REDIS]}/{number}")
+    made = make_clinic(tmp_path_factory.mktemp("files"), f"redis://:{PASSWORD}@127.0.0.1:{os.environ[REDIS]}/{number}")
     with ExitStack() as stack:
         for command in (WORKER, RELAY):
             stack.enter_context(running(command, made.environment))
