@@ -29,6 +29,7 @@ from app.db.session import dispose, transaction
 from app.dev import redis
 from app.dev.postgres import Cluster
 from app.dev.state import free_ports
+from tests.broker import OnDemand
 
 RUN, POSTGRES, REDIS = "DAMS_TEST_RUN", "DAMS_TEST_POSTGRES", "DAMS_TEST_REDIS"
 TEMPLATE = "dams_template"
@@ -64,6 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("DAMS_") and "__" in name]:
         del os.environ[name]
     (folder / "redis").mkdir()
+    broker = OnDemand(folder / "zeebe")
+    config.add_cleanup(broker.stop)
     server = cluster()
     server.create()
     with (folder / "log").open("ab") as log:

@@ -95,7 +95,20 @@ class Files(Section):
 
 
 class Zeebe(Section):
+    """The gateway and how to reach it; `token_*` and `client_*` are those of OAuth's client credentials."""
+
     address: str = "127.0.0.1:26500"
+    channel: Literal["insecure", "tls", "oauth"] = "insecure"
+    ca_file: str = ""
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    token_url: str = ""
+    token_audience: str = ""
+    call_seconds: float = 10.0
+    calls_at_once: int = 8
+    calls_per_second: float = 50.0
+    stale_seconds: float = 60.0
+    foreign_job_types: list[str] = []
 
 
 class Temporal(Section):

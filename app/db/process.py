@@ -55,6 +55,8 @@ class Model(Base):
     tasks: Mapped[dict[str, Any]]
     problems: Mapped[list[Any]]
     active: Mapped[bool]
+    external_version: Mapped[int | None]
+    """The engine's own number of this version, where it keeps models itself."""
     retired_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

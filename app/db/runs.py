@@ -1,4 +1,7 @@
-"""Work that another engine does for DAMS, one row each: Celery pipeline, Zeebe instance, Temporal workflow, DAG run."""
+"""Work that another engine does for DAMS, one row each: Celery pipeline, Zeebe instance, Temporal workflow, DAG run.
+
+And each job of a Zeebe instance, so that its effect happens once however often the broker hands it out.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -56,3 +59,31 @@ class EngineRun(Base):
     ended_at: Mapped[datetime | None]
     seen_at: Mapped[datetime | None]
     """When the engine was last asked about it."""
+
+
+class ZeebeJob(Base):
+    """One job as the broker names it. `key` is the same at every try; `attempts` counts the tries, crashes too.
+
+    A `parked` job has used up its tries: the broker gives it out again only when ops asks for it. `result` is what
+    was or will be sent to the broker, sealed as there.
+    """
+
+    __tablename__ = "zeebe_job"
+    __table_args__ = (
+        CheckConstraint("state in ('active', 'done', 'error', 'parked')", name="state"),
+        Index("ix_zeebe_job_run_id", "run_id"),
+    )
+
+    key: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("engine_run.id", ondelete="CASCADE"))
+    type: Mapped[str]
+    process_id: Mapped[str]
+    element_id: Mapped[str]
+    element_instance_key: Mapped[int] = mapped_column(BigInteger)
+    instance_key: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(server_default="active")
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    error: Mapped[str | None]
+    result: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]

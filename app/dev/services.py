@@ -45,6 +45,7 @@ def services(state: State, wanted: Wanted) -> list[Service]:
         _worker(state, wanted, "relay", "workers.relay"),
         _worker(state, wanted, "celery", "workers.celery_worker", "redis"),
         _worker(state, wanted, "beat", "workers.beat", "redis", scales=False),
+        _worker(state, wanted, "zeebe-worker", "workers.zeebe"),
         servers.temporal(state),
         *servers.zeebe(state),
         *_extra(state, wanted),

@@ -12,16 +12,19 @@ import random
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.core.errors import Unavailable
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import transaction
 from app.engines import mail, pipelines
 from app.engines.senders import Effect, Undeliverable, senders
 from app.engines.spiff import thrown
+from app.engines.zeebe import carrier
 
-SENDING = (mail, pipelines, thrown)
+SENDING = (mail, pipelines, thrown, carrier)
 """The modules that send; importing them registers their senders. A new effect is one module and its name here."""
 LONGEST_BACK_OFF = 600.0
+LONGEST_WAIT = 5.0
 
 _CLAIM = text("""
     update outbox o set next_at = now() + make_interval(secs => :lease), attempts = attempts + 1
@@ -49,6 +52,8 @@ async def deliver(effect: Effect) -> None:
         await asyncio.wait_for(send(effect), settings().relay.lease_seconds / 2)
     except Undeliverable as error:
         await _park(effect, error.detail)
+    except Unavailable as error:
+        await _wait(effect, error.detail)
     except Exception as error:  # noqa: BLE001 - whatever a receiver's client raises, the row must be tried again
         await _back_off(effect, f"{type(error).__name__}: {error}"[:500])
     else:
@@ -62,6 +67,16 @@ async def deliver(effect: Effect) -> None:
 def delay(attempts: int) -> float:
     """Seconds before the next try: doubling from half a second, at most ten minutes, spread by a third."""
     return min(0.5 * 2 ** (attempts - 1), LONGEST_BACK_OFF) * random.uniform(0.67, 1.33)  # noqa: S311 - no secret
+
+
+async def _wait(effect: Effect, error: str) -> None:
+    """A server that is away is waited for, however long, and its tries are not counted: what was accepted is done."""
+    async with transaction() as session:
+        await session.execute(
+            text("""update outbox set next_at = now() + make_interval(secs => :delay), attempts = attempts - 1,
+                    last_error = :error where id = :id"""),
+            {"id": effect.id, "delay": LONGEST_WAIT * random.uniform(0.2, 1), "error": error},  # noqa: S311 - no secret
+        )
 
 
 async def _back_off(effect: Effect, error: str) -> None:

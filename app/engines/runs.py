@@ -122,7 +122,9 @@ async def completed(session: Session, run_id: UUID, result: Any = None) -> bool:
     return changed
 
 
-async def failed(session: Session, run_id: UUID, code: str, error: str, *, incident: bool = True) -> bool:
+async def failed(
+    session: Session, run_id: UUID, code: str, error: str, element_id: str = "", *, incident: bool = True
+) -> bool:
     """It ended badly: *error* says why, without patient data; an open incident shows it. False if it had ended.
 
     Without *incident* for a refusal that whoever asked is told at once.
@@ -137,12 +139,17 @@ async def failed(session: Session, run_id: UUID, code: str, error: str, *, incid
         {"code": code},
     )
     if changed and incident:
-        await session.execute(
-            text("""insert into incident (run_id, n, element_id, code, message)
-                    select :id, coalesce(max(n), 0) + 1, '', :code, :error from incident where run_id = :id"""),
-            {"id": run_id, "code": code, "error": error[:2000]},
-        )
+        await add_incident(session, run_id, code, error, element_id)
     return changed
+
+
+async def add_incident(session: Session, run_id: UUID, code: str, error: str, element_id: str = "") -> None:
+    """A further incident of a run, at the element of its model where there is one."""
+    await session.execute(
+        text("""insert into incident (run_id, n, element_id, code, message)
+                select :id, coalesce(max(n), 0) + 1, :element_id, :code, :error from incident where run_id = :id"""),
+        {"id": run_id, "code": code, "error": error[:2000], "element_id": element_id},
+    )
 
 
 async def cancelled(session: Session, run_id: UUID, actor_id: int | None = None, reason: str = "") -> bool:

@@ -130,9 +130,3 @@ def test_engine_and_dialect_come_from_the_file_itself(extra: str, engine: str, d
     head = HEAD.replace(" targetNamespace", f' xmlns:modeler="{intake.MODELER}" {extra} targetNamespace')
     root = read((head + TAIL).encode())
     assert (engine_of(root), dialect_of(root)) == (engine, dialect)
-
-
-def test_a_file_with_elements_of_zeebe_is_told_that_zeebe_is_not_served() -> None:
-    job = '<zeebe:taskDefinition xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" type="x" />'
-    task = f'<bpmn:serviceTask id="t"><bpmn:extensionElements>{job}</bpmn:extensionElements></bpmn:serviceTask>'
-    assert [problem.rule for problem in checked(draw.sequence("P", task)).problems] == ["zeebe-not-served"]

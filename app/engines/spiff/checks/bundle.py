@@ -15,7 +15,7 @@ _COUNTERS = frozenset({"loopCounter", "nrOfInstances", "nrOfCompletedInstances",
 
 
 def check(models: Sequence[Model], set_by_forms: set[str]) -> None:
-    _check_ids(models)
+    """Calls and names over the models that run in process."""
     processes = {p.get("id", ""): (model, p) for model in models for p in model.processes}
     for model in models:
         for node in model.nodes_of("callActivity"):
@@ -26,7 +26,7 @@ def check(models: Sequence[Model], set_by_forms: set[str]) -> None:
         _check_names(model, known)
 
 
-def _check_ids(models: Sequence[Model]) -> None:
+def check_ids(models: Sequence[Model]) -> None:
     """A process is started and called by its id, whatever file it stands in."""
     seen: dict[str, tuple[Model, Xml]] = {}
     for model in models:

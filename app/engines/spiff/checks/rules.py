@@ -19,11 +19,13 @@ form-key ad-hoc input-output instantiate io-specification link-event loop-bound
 message-name missing-id multi-instance multi-instance-behavior no-end-event no-executable-process no-start-event
 not-xml output-missing priority schema script-format script-import script-missing script-name script-syntax
 several-event-definitions several-start-events start-event-type sub-process-start timer-syntax
-token-quantity too-deep too-large too-many-elements unbound-service unsupported-element zeebe-not-served
+token-quantity too-deep too-large too-many-elements unbound-service unsupported-element
+feel-equals zeebe-construct zeebe-extension zeebe-retries
 """
 _WARNINGS = """
 call-data data-store-drawn declared-output error-uncaught field-untyped initiator loop-without-wait name-never-set
 process-skipped recursive-call result-variable start-form unreachable
+gateway-default platform-version user-task zeebe-start
 """
 
 RULES: dict[str, Severity] = {

@@ -14,6 +14,7 @@ from app.engines.spiff.checks.rules import RULES
 from app.engines.spiff.elements import Element, UserTaskInfo
 from app.engines.spiff.forms import Form
 from app.engines.spiff.intake import Xml
+from app.engines.zeebe import checks as zeebe
 
 T = TypeVar("T")
 
@@ -73,7 +74,8 @@ def run(files: Sequence[File]) -> Checked:
             models.append((model, file))
     checked = [(model, file, *_check_file(model)) for model, file in models]
     set_by_forms = set[str]().union(*(fields.set_names(forms) for _, _, forms, _ in checked))
-    bundle.check([model for model, *_ in checked], set_by_forms)
+    bundle.check([model for model, *_ in checked if intake.engine_of(model.root) == "spiff"], set_by_forms)
+    bundle.check_ids([model for model, *_ in checked])
     for model, *_ in checked:
         problems.extend(model.problems)
     problems.sort(key=lambda problem: (problem.file, problem.line, problem.element_id, problem.rule))
@@ -98,19 +100,19 @@ def _read(file: File, problems: list[Problem]) -> Model | None:
         return None
     duplicates = "is not a valid value of the atomic type 'xs:ID'"
     faults = intake.schema_faults(root)  # of the file as it is, before anything is put into it
-    normaliser.expand(root)
+    if intake.engine_of(root) == "spiff":
+        normaliser.expand(root)
     model = Model(file.name, root, intake.dialect_of(root))
     for fault in faults:
         if duplicates not in fault.message:  # said better by `structure`
             report("schema", fault.line, f"departs from BPMN 2.0: {fault.message}", "save it from a BPMN modeler")
-    if intake.engine_of(root) == "zeebe":
-        report("zeebe-not-served", root.sourceline or 0, "this file is drawn for Zeebe, which is not served here yet",
-               "set its platform to Camunda 7, and use user and script tasks")  # fmt: skip
-        return None
     return model
 
 
 def _check_file(model: Model) -> tuple[dict[str, Form], dict[str, UserTaskInfo]]:
+    if intake.engine_of(model.root) == "zeebe":
+        zeebe.check(model)
+        return {}, {}
     structure.check(model)
     constructs.check(model)
     scopes.check(model)
@@ -163,8 +165,10 @@ def _united(parts: Sequence[Mapping[str, T]]) -> dict[str, T]:
 
 def _finished(model: Model, file: File, forms: dict[str, Form], tasks: dict[str, UserTaskInfo]) -> CheckedFile:
     processes = tuple(_process(model, process, forms, tasks) for process in model.processes)
-    normal.normalise(model)
-    return CheckedFile(file.name, file.content, "spiff", model.root, processes)
+    engine = intake.engine_of(model.root)
+    if engine == "spiff":
+        normal.normalise(model)
+    return CheckedFile(file.name, file.content, engine, model.root, processes)
 
 
 def _process(model: Model, process: Xml, forms: dict[str, Form], tasks: dict[str, UserTaskInfo]) -> CheckedProcess:
