@@ -107,6 +107,7 @@ def environment(state: State, wanted: Wanted) -> dict[str, str]:
     where = addresses(state)
     return {
         "PYTHONPATH": str(ROOT),
+        "PROMETHEUS_MULTIPROC_DIR": str(state.folder / "metrics"),
         VARIABLE: "1",
         "DAMS_DATABASE__URL": _asyncpg(where["postgresql"]),
         "DAMS_REDIS__URL": where["redis"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -69,6 +70,7 @@ async def up(state: State, wanted: Wanted, console: Console) -> None:
         raise AlreadyRunning(f"DAMS is already running on {state.folder} (process {state.holder()})")
     state.end_remains()
     state.write_status([])
+    shutil.rmtree(state.folder / "metrics", ignore_errors=True)  # counted by processes that are no more
     check_port(wanted)
     for name, (old, new) in state.settle_ports().items():
         console.print(f"port {old} of {name} is taken by {holder_of(old)}; it moves to {new}", highlight=False)

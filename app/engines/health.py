@@ -60,6 +60,12 @@ async def states() -> dict[str, str]:
     return found
 
 
+def forget() -> None:
+    """Ask anew. For a process that changes its settings, as a test run does."""
+    global _known
+    _known = None
+
+
 async def _state(probe: Callable[[], Awaitable[None]]) -> str:
     try:
         await asyncio.wait_for(probe(), LIMIT)

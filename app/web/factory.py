@@ -13,7 +13,7 @@ import app.web.api
 import app.web.views
 from app.core import log
 from app.core.settings import ROOT, Settings, settings
-from app.web import assets, errors, presentation, security
+from app.web import assets, errors, metrics, presentation, security
 from app.web.flask_loop import LoopFlask
 
 SHORTEST_SECRET = 32
@@ -62,6 +62,7 @@ def create_app() -> Flask:
     )
     security.csrf.init_app(flask)
     flask.admit = security.admit
+    metrics.register(flask)
     flask.before_request(security.guard)
     flask.after_request(security.harden)
     errors.register(flask)

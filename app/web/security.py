@@ -94,11 +94,13 @@ def is_api() -> bool:
 
 
 async def _load() -> Actor | None:
-    token, cookie = bearer(), request.cookies.get(COOKIE)
+    token, cookie = bearer() if is_api() else None, request.cookies.get(COOKIE)
+    if token is None and not cookie:
+        return None  # who is nobody costs no connection, and is answered without PostgreSQL too
     async with reading() as session:
-        if token is not None and is_api():
+        if token is not None:
             return await accounts.actor_of_token(session, token)
-        return await accounts.actor_of_session(session, cookie) if cookie else None
+        return await accounts.actor_of_session(session, cookie or "")
 
 
 def guard() -> AnyResponse | None:

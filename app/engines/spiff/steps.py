@@ -17,6 +17,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.metrics import STEPS
 from app.core.settings import settings
 from app.engines.spiff import codec, happenings, reading, values
 from app.engines.spiff.blueprints import LoadedSpec
@@ -194,6 +195,7 @@ class _Budget:
         return self.steps >= self._bounds.steps or time.monotonic() >= self._deadline
 
 
+@STEPS.time()
 def _run(instance: Instance, budget: _Budget | None = None) -> Outcome:
     """Run on, and read the instance as it stands then."""
     budget = budget or _Budget(instance.bounds)
