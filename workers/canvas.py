@@ -21,7 +21,7 @@ class _Steps(StampingVisitor):
 
     def on_signature(self, sig: Any, **_: Any) -> dict[str, Any]:
         self._number += 1
-        if not str(sig["task"]).startswith("dams."):  # what ends the run is no step of it
+        if not str(sig["task"]).startswith(("dams.", "celery.accumulate")):  # what ends the run is no step of it
             self.total += len(sig["kwargs"]["it"]) if sig["task"] in MAPS else 1
         return {"run": self._run, "step": f"{self._prefix}{self._number}"}
 
@@ -33,11 +33,12 @@ def stamped(signature: Signature, run_id: UUID) -> int:
     return visitor.total
 
 
-def continued(signature: Signature, key: Key) -> Signature:
-    """Stamp what takes a step's place: its steps are parts of that one."""
+def continued(signature: Signature, key: Key) -> int:
+    """Stamp what takes a step's place: its steps are parts of that one. Gives how many they are."""
+    visitor = _Steps(key.run, f"{key.step}.")
     if key.of_run:
-        signature.stamp(_Steps(key.run, f"{key.step}."))
-    return signature
+        signature.stamp(visitor)
+    return visitor.total
 
 
 def single(stamp: Any) -> str:

@@ -32,7 +32,7 @@ async def end(session: Session, run_id: UUID, code: str, error: str) -> None:
     """The run failed: an incident, unless the cause is what was asked for; then its pipeline undoes what it did."""
     run = await runs.get(session, run_id)
     known = registry.pipelines.get(run.name) if run else None
-    quiet = known is not None and known.answers and _askers_fault(code)
+    quiet = known is not None and (code == "invalid" or known.answers) and _askers_fault(code)
     if run is None or not await runs.failed(session, run_id, code, error, incident=not quiet):
         return
     await undo(session, run_id)
@@ -45,7 +45,7 @@ async def undo(session: Session, run_id: UUID) -> None:
     if run is not None and known is not None:
         if known.undo is not None:
             await known.undo(session, run, await pipelines.results(session, run_id))
-        if known.private:
+        if known.private and known.answers:  # nobody runs it again
             await pipelines.forget_input(session, run_id)
 
 

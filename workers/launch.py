@@ -91,7 +91,7 @@ async def _broken(task_id: str, run_id: UUID) -> None:
                     where run_id = :run and task_id = :task_id and state = 'running' returning task"""),
             {"run": run_id, "task_id": task_id},
         )
-        await failures.end(session, run_id, "no-answer", f"{name or 'a task'}: ended by its time limit")
+        await failures.end(session, run_id, "no-answer", f"{name or 'a task'}: ended from outside, by its time limit")
 
 
 @plain(pipelines.UNDO)
@@ -110,7 +110,8 @@ _STILL = text("""
     where r.engine = 'celery' and r.status in ('requested', 'running') and (
         coalesce(r.seen_at, r.requested_at) < now() - make_interval(secs => :patience)
         or coalesce(r.seen_at, r.requested_at) < now() - make_interval(secs => :silent) and exists (
-            select from pipeline_step s where s.run_id = r.id and s.state = 'running' and not exists (
+            select from pipeline_step s where s.run_id = r.id and s.state = 'running'
+            and s.ended_at is null and not exists (
                 select from worker_heartbeat h
                 where h.name = s.worker and h.seen_at > now() - make_interval(secs => :silent))))
     returning r.id

@@ -30,7 +30,7 @@ class Pipeline:
     answers: bool
     """Somebody waits for its answer: a refusal is told to them and is no incident."""
     private: bool
-    """Its input is erased when it ends."""
+    """Its input is erased when it has ended well, or ill with nobody to run it again."""
 
 
 pipelines: dict[str, Pipeline] = {}

@@ -29,6 +29,10 @@ _DONE = text("""
     update pipeline_step set state = 'done', result = :result, ended_at = clock_timestamp()
     where run_id = :run and step = :step and state = 'running'
 """).bindparams(bindparam("result", type_=JSONB(none_as_null=True)))
+_REPLACED = text("""
+    update pipeline_step set ended_at = clock_timestamp()
+    where run_id = :run and step = :step and state = 'running' and ended_at is null returning 1
+""")
 _SELECT = "select state, result from pipeline_step where run_id = :run and step = :step"
 _READ, _LOCKED = text(_SELECT).columns(result=JSONB), text(f"{_SELECT} for update").columns(result=JSONB)
 _FAILED = text("""
@@ -115,6 +119,16 @@ async def done(session: Session, key: Key, result: Any) -> None:
         )
         if not still.rowcount:
             raise OverTaken
+
+
+async def replaced(session: Session, key: Key, by: int) -> None:
+    """*by* other steps take this one's place. Given out again, it builds them again, and those that are done say so."""
+    first = await session.execute(_REPLACED, {"run": key.run, "step": key.step})
+    if key.of_run and first.first() is not None:
+        await session.execute(
+            text("update engine_run set done = done + 1, total = total + :by, seen_at = now() where id = :id"),
+            {"id": key.run, "by": by},
+        )
 
 
 async def failed(session: Session, key: Key, error: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID, uuid4
@@ -103,18 +104,23 @@ def task(name: str) -> Callable[[Body], Declared]:
 
 def perform(self: Task, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run *body* as a step. Redelivered, it gives the result it gave before."""
-    key = key_of(self)
+    return _attempt(self, key_of(self), body, args, kwargs)
+
+
+def _attempt(self: Task, key: Key | None, body: Body, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if key is None:
         return child.run(_alone(body, args, kwargs))
     try:
         answer = child.run(_step(key, str(self.name), body, args, kwargs))
-    except AWAY as error:
-        log.warning("a step waits for a server", task=self.name, error=type(error).__name__)
-        raise self.retry(countdown=_wait(self.request.retries), exc=StepFailed("unavailable")) from error
-    except failures.TryAgain as again:
-        raise self.retry(countdown=_wait(again.attempts), exc=StepFailed(again.code)) from again
+    except (*AWAY, failures.TryAgain) as error:
+        code = error.code if isinstance(error, failures.TryAgain) else "unavailable"
+        log.warning("a step is tried again", task=self.name, code=code, error=type(error).__name__)
+        if self.request.called_directly:  # one call of a map: Celery can only give out the whole map again
+            time.sleep(_wait(0))
+            return _attempt(self, key, body, args, kwargs)
+        raise self.retry(countdown=_wait(self.request.retries), exc=StepFailed(code)) from error
     if isinstance(answer, Signature):
-        raise self.replace(canvas.continued(answer, key))
+        raise self.replace(answer)
     return answer
 
 
@@ -203,6 +209,8 @@ async def _transaction(key: Key, body: Body, args: tuple[Any, ...], kwargs: dict
         if already is not None:
             return already.result
         value = await body(Step(session, key), *args, **kwargs)
-        if not isinstance(value, Signature):
+        if isinstance(value, Signature):
+            await steps.replaced(session, key, canvas.continued(value, key))
+        else:
             await steps.done(session, key, value)
         return value

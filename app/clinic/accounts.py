@@ -26,6 +26,8 @@ from app.db.session import Session
 
 REFUSED = "The user name or the password is not right."
 """The one answer to every failed sign-in, so that nobody learns which part was wrong."""
+NO_SIGN_IN = "!"
+"""Stands where a password's hash would: nobody can sign in to this account."""
 HASHES_AT_ONCE = 2
 """argon2 takes 19 MiB and tens of milliseconds on purpose; more at once would starve the service."""
 PASSWORD_LENGTH = (8, 200)

@@ -19,9 +19,6 @@ from app.clinic import accounts
 from app.core.settings import settings
 from app.db.session import Session
 
-NO_SIGN_IN = "!"
-"""Stands where a password's hash would: nobody can sign in to this account."""
-
 USERS = {
     "admin": ("Ada Lindqvist", ["admin"]),
     "staff": ("Rosa Alvarez", ["staff"]),
@@ -118,7 +115,7 @@ def _same(stored: str, password: str) -> bool:
 async def _logins(session: Session, usernames: list[str]) -> None:
     await session.execute(
         text("insert into login (username, password) values (:username, :password) on conflict do nothing"),
-        [{"username": username, "password": NO_SIGN_IN} for username in usernames],
+        [{"username": username, "password": accounts.NO_SIGN_IN} for username in usernames],
     )
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, EmailStr, Field, StringConstraints, 
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from app.clinic import audit
+from app.clinic import accounts, audit
 from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, NotFound
 from app.db.session import Session
@@ -107,9 +107,7 @@ async def add(
     table = KINDS[role][0]
     values = profile.model_dump() | {"username": username, "role": role}
     if role == 2 and values["patientid"] is None:
-        # Failure prevented: two at once would take the same number; the lock ends with the transaction.
-        await session.execute(text("select pg_advisory_xact_lock(hashtext('patient.patientid'))"))
-        values["patientid"] = await session.scalar(text("select coalesce(max(patientid), 0) + 1 from patient"))
+        values["patientid"] = await _next_patientid(session)
     columns = sorted(values)
     places = ", ".join(f":{column}" for column in columns)
     statement = text(f"insert into {table} ({', '.join(columns)}) values ({places})")  # noqa: S608 - columns of our own
@@ -131,6 +129,27 @@ def _refusal(error: IntegrityError) -> Exception:
         if f"_{field}" in said:
             return Conflict("This account has a profile already." if field == "username" else f"This {field} is taken.")
     return error
+
+
+async def enrol(session: Session, profile: Patient, username: str = "") -> int:
+    """A patient of whom nobody signs in yet: an account without password and the profile; gives the patientid.
+
+    Raises:
+        Conflict: the patientid or the user name is taken; nothing is stored.
+    """
+    async with session.begin_nested():
+        number = profile.patientid or await _next_patientid(session)
+        name = username or f"p{number}"
+        shown = f"{profile.firstname} {profile.lastname}"
+        await accounts.insert(session, name, accounts.NO_SIGN_IN, ["patient"], display_name=shown, email=profile.email)
+        await add(session, 2, name, profile.model_copy(update={"patientid": number}))
+    return number
+
+
+async def _next_patientid(session: Session) -> int:
+    # Failure prevented: two at once would take the same number; the lock ends with the transaction.
+    await session.execute(text("select pg_advisory_xact_lock(hashtext('patient.patientid'))"))
+    return await session.scalar(text("select coalesce(max(patientid), 0) + 1 from patient")) or 1
 
 
 async def listing(session: Session, role: int) -> list[dict[str, Any]]:

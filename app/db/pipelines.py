@@ -32,6 +32,7 @@ class Pipeline(Base):
 class PipelineStep(Base):
     """One task of a run. Its effect and `done` are one transaction: a task given out again finds its own result here.
 
+    A step that is `running` and has ended gave its place to other steps, whose names begin with its own.
     `attempts` is counted and committed before the task begins, so one that kills its process is counted too.
     """
 

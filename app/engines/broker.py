@@ -47,7 +47,8 @@ async def send(task: str, args: list[Any], task_id: str) -> None:
     Raises:
         Unavailable: the broker does not take it within :data:`SEND_SECONDS`.
     """
-    await _spoken(lambda: client().send_task(task, args, task_id=task_id))
+    # Nobody listens for its result: asking for one would subscribe this process to a channel per task, for good.
+    await _spoken(lambda: client().send_task(task, args, task_id=task_id, ignore_result=True))
 
 
 async def revoke(run_id: str) -> None:

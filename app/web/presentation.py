@@ -18,6 +18,7 @@ MENU = (
     ("home.show", "My tasks", ()),
     ("instances.listing", "Instances", ("doctor", "staff", "admin", "ops")),
     ("models.listing", "Models", ("modeler", "admin", "ops")),
+    ("pipelines.listing", "Pipelines", ("admin", "staff", "doctor", "ops")),
     ("mailbox.listing", "Mail", ("admin", "ops", "staff")),
 )
 STATES = {
