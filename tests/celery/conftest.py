@@ -77,12 +77,19 @@ async def _beats(url: str, kind: str) -> bool:
     return await beats(url, kind)(ANY)
 
 
-def until_it_lives(url: str, kind: str, seconds: float = 220) -> None:
-    """Until a process of this kind has written its sign of life."""
-    deadline = time.monotonic() + seconds
-    while not asyncio.run(_beats(url, kind)):
+def until_it_lives(url: str, kind: str, seconds: float = 220, *, pid: int | None = None) -> None:
+    """Until a process of this kind, or the one of this id, has written its sign of life."""
+    probe, deadline = beats(url, kind), time.monotonic() + seconds
+    while not asyncio.run(_probed(probe, pid or 0)):
         assert time.monotonic() < deadline, f"no sign of life of {kind}"
         time.sleep(0.05)
+
+
+async def _probed(probe: Probe, pid: int) -> bool:
+    try:
+        return await probe(pid)
+    except CannotTell:
+        return False
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from app.core.settings import Settings, settings
 from app.dev import redis
 from app.dev.state import free_ports
 from tests.celery.conftest import Clinic
-from tests.conftest import wait_for
+from tests.conftest import PASSWORD, wait_for
 
 
 def run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -41,6 +41,8 @@ async def test_inspect_conf_equals_the_settings(clinic: Clinic) -> None:
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = next(iter(json.loads(done.stdout).values()))
     wanted = settings().celery.model_dump()
+    for name in ("broker_url", "result_backend"):  # Celery hides the password that it has
+        wanted[name], said[name] = wanted[name].rpartition("@")[2], said[name].rpartition("@")[2]
     assert {name: said.get(name) for name in wanted} == wanted
 
 
@@ -69,12 +71,13 @@ def test_no_wait_of_a_task_is_longer_than_its_visibility() -> None:
 @pytest.mark.engine
 def test_a_worker_refuses_a_redis_that_forgets_its_queue(tmp_path: Path) -> None:
     (port,) = free_ports(1)
-    command = redis.command(port, tmp_path)
-    command[command.index("--appendonly") + 1] = "no"
+    command = redis.command(port, tmp_path, PASSWORD)
+    settings_file = Path(command[1])
+    settings_file.write_text(settings_file.read_text().replace("appendonly yes", "appendonly no"))
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent) as server:
         try:
-            wait_for("Valkey", lambda: redis.answers(port), server)
-            url = f"redis://127.0.0.1:{port}/0"
+            wait_for("Valkey", lambda: redis.answers(port, PASSWORD), server)
+            url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
             where = {"DAMS_CELERY__BROKER_URL": url, "DAMS_CELERY__RESULT_BACKEND": url}
             done = run(["-m", "workers.celery_worker"], where)
         finally:
