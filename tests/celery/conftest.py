@@ -21,6 +21,7 @@ from app.core.actor import Actor
 from app.core.loop import loop_thread
 from app.core.settings import settings
 from app.db.session import dispose, reading, transaction
+from app.dev.service import CannotTell, Probe
 from app.dev.services import ANY, beats
 from app.engines import broker
 from tests.conftest import PASSWORD, REDIS, SECRET, TEMPLATE, cluster, running
@@ -73,14 +74,10 @@ def make_clinic(folder: Path, redis_url: str) -> Clinic:
     return Clinic(where | QUICK, folder)
 
 
-async def _beats(url: str, kind: str) -> bool:
-    return await beats(url, kind)(ANY)
-
-
 def until_it_lives(url: str, kind: str, seconds: float = 220, *, pid: int | None = None) -> None:
     """Until a process of this kind, or the one of this id, has written its sign of life."""
     probe, deadline = beats(url, kind), time.monotonic() + seconds
-    while not asyncio.run(_probed(probe, pid or 0)):
+    while not asyncio.run(_probed(probe, pid or ANY)):
         assert time.monotonic() < deadline, f"no sign of life of {kind}"
         time.sleep(0.05)
 
