@@ -34,6 +34,11 @@ from tests.broker import OnDemand
 RUN, POSTGRES, REDIS = "DAMS_TEST_RUN", "DAMS_TEST_POSTGRES", "DAMS_TEST_REDIS"
 TEMPLATE = "dams_template"
 PASSWORD = "dams-test"
+FORGETFUL = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+"""The cluster of a test run is thrown away with it: nothing has to outlive the machine."""
+CLINIC = "dams_clinic_"
+PASSWORD_OF_ALL = "of-everybody-in-tests"
+CHEAP_HASHES = {"DAMS_SECURITY__ARGON2_MEMORY_KIB": "64", "DAMS_SECURITY__ARGON2_TIME_COST": "1"}
 SECRET = "a-secret-key-for-tests-only-0123456789"
 
 
@@ -70,9 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     server = cluster()
     server.create()
     with (folder / "log").open("ab") as log:
-        postgres = subprocess.Popen(
-            [*server.command(), "-c", "synchronous_commit=off"], stdout=log, stderr=log, preexec_fn=server.become()
-        )
+        postgres = subprocess.Popen([*server.command(), *FORGETFUL], stdout=log, stderr=log, preexec_fn=server.become())
         valkey = subprocess.Popen(
             redis.command(redis_port, folder / "redis", PASSWORD), stdout=log, stderr=log, preexec_fn=die_with_parent
         )
@@ -108,12 +111,12 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
 
 
-@pytest.fixture
-async def database_url(monkeypatch: pytest.MonkeyPatch, _settings: None) -> AsyncIterator[str]:
-    """A migrated, empty database of the test's own; the settings point to it, as the role that serves."""
+@contextlib.asynccontextmanager
+async def own_database(monkeypatch: pytest.MonkeyPatch, template: str) -> AsyncIterator[str]:
+    """A copy of *template* that nobody else uses; the settings point to it, as the role that serves."""
     name = f"t_{uuid4().hex}"
     server = cluster()
-    await server.create_database(name, TEMPLATE)
+    await server.create_database(name, template)
     monkeypatch.setenv("DAMS_DATABASE__URL", server.serving_url(name))
     settings.cache_clear()
     from app.engines.spiff import models
@@ -123,6 +126,13 @@ async def database_url(monkeypatch: pytest.MonkeyPatch, _settings: None) -> Asyn
     await dispose()
     await asyncio.to_thread(loop_thread.run, dispose())
     await server.drop_database(name)
+
+
+@pytest.fixture
+async def database_url(monkeypatch: pytest.MonkeyPatch, _settings: None) -> AsyncIterator[str]:
+    """A migrated, empty database of the test's own; the settings point to it, as the role that serves."""
+    async with own_database(monkeypatch, TEMPLATE) as url:
+        yield url
 
 
 @pytest.fixture
@@ -139,6 +149,25 @@ async def as_owner(statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+def clinic_template(worker_id: str) -> str:
+    """A database with the demo clinic, whose users share PASSWORD_OF_ALL, and the shipped models; one per worker."""
+    server, name = cluster(), CLINIC + worker_id
+    asyncio.run(server.create_database(name, TEMPLATE))
+    given = {
+        "DAMS_DATABASE__URL": server.serving_url(name),
+        "DAMS_DATABASE__OWNER_URL": server.url(name),
+        "DAMS_SECURITY__SECRET_KEY": SECRET,
+        "DAMS_DEMO_PASSWORD": PASSWORD_OF_ALL,
+        **CHEAP_HASHES,
+    }
+    seed = [sys.executable, "-m", "app.dev.seed", "--demo"]
+    done = subprocess.run(seed, env=os.environ | given, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.exit(f"the demo clinic could not be seeded: {done.stderr[-1000:]}", 3)
+    return name
 
 
 async def make_actor(username: str, *roles: str, display_name: str = "") -> Actor:

@@ -82,7 +82,7 @@ def menu(person: Actor | None) -> list[dict[str, Any]]:
     if person is None:
         return []
     shown = [entry for entry in MENU if not entry[2] or person.has(*entry[2])]
-    if not settings().web.demo:
+    if not (settings().web.demo and settings().mail.sink):
         shown = [entry for entry in shown if entry[0] != "mailbox.listing"]
     here = (request.endpoint or "").partition(".")[0]
     return [

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.clinic import accounts
 from app.core.actor import Actor
-from app.core.errors import Forbidden, SignInRequired
+from app.core.errors import BadRequest, Forbidden, SignInRequired
 from app.core.loop import loop_thread
 from app.core.settings import settings
 from app.db.session import reading
@@ -90,7 +90,9 @@ def is_api() -> bool:
     """Whether a program asks: a call under /api/, or one of the specification's own paths that answers in JSON."""
     if request.path.startswith(f"{settings().web.url_prefix}/api/"):
         return True
-    return bool(getattr(current_app.view_functions.get(request.endpoint or ""), "api", False))
+    if request.endpoint is None:  # an address of nobody's: answered in the words of who asks
+        return bearer() is not None
+    return bool(getattr(current_app.view_functions.get(request.endpoint), "api", False))
 
 
 async def _load() -> Actor | None:
@@ -106,8 +108,10 @@ async def _load() -> Actor | None:
 def guard() -> AnyResponse | None:
     """Before each request: a route that declares nothing is closed; a synchronous view is admitted here."""
     g.actor = None
+    _refuse_nul(request.path, *request.args.values())
     endpoint = request.endpoint
-    if endpoint is None:  # no such page: the 404 page needs to know who asks only to draw its menu
+    if endpoint is None:  # no such page; who asks is known all the same, so that the page that says so has its menu
+        g.actor = None if is_api() else loop_thread.run(_load(), settings().web.view_timeout_seconds)
         return None
     permission = permission_of(current_app, endpoint)
     if permission is None:
@@ -116,9 +120,16 @@ def guard() -> AnyResponse | None:
         return None
     if request.method in UNSAFE:
         request.get_data()  # read here, in the request's own thread: a slow sender would hold up the whole loop
+        _refuse_nul(*(value for values in request.form.listvalues() for value in values))
     if inspect.iscoroutinefunction(current_app.view_functions[endpoint]):
         return None  # admitted on the loop, in one piece with the view
     return loop_thread.run(admit(), settings().web.view_timeout_seconds)
+
+
+def _refuse_nul(*texts: str) -> None:
+    """PostgreSQL stores every character but this one; refused here it cannot become an error further in."""
+    if any("\x00" in text for text in texts):
+        raise BadRequest("A NUL character cannot be stored or searched for.")
 
 
 async def admit() -> AnyResponse | None:

@@ -7,6 +7,7 @@ import asyncio
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
+from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
 from app.core.errors import TooManyAttempts
@@ -21,8 +22,11 @@ class Throttle:
     """One per event loop, since its connections belong to that."""
 
     def __init__(self) -> None:
+        url = settings().redis.url
+        self._pool: ConnectionPool = ConnectionPool.from_url(url)
+        storage = RedisStorage(f"async+{url}", implementation="redispy", connection_pool=self._pool)  # pyright: ignore[reportArgumentType] - passed on to the client
+        self._redis = FixedWindowRateLimiter(storage)
         self._memory = FixedWindowRateLimiter(MemoryStorage())
-        self._redis = FixedWindowRateLimiter(RedisStorage(f"async+{settings().redis.url}", implementation="redispy"))
 
     async def attempt(self, username: str, address: str) -> None:
         """Count one try. Raises :class:`TooManyAttempts` above the settings' number, with the seconds to wait."""
@@ -31,14 +35,20 @@ class Throttle:
                 seconds = settings().security.sign_in_window_seconds
                 raise TooManyAttempts(f"Wait {seconds} seconds before the next try.", retry_after=seconds)
 
-    async def succeeded(self, username: str) -> None:
-        """A right password clears the account's count."""
-        item, key = self._limits(username, "")[0]
-        await self._memory.clear(item, key)
+    async def succeeded(self, username: str, address: str) -> None:
+        """A right password clears the account's count and gives the address its try back: only failures count."""
+        (account, name), (shared, place) = self._limits(username, address)
+        await self._memory.clear(account, name)
         try:
-            await asyncio.wait_for(self._redis.clear(item, key), 0.5)
+            async with asyncio.timeout(0.5):
+                await self._redis.clear(account, name)
+                await self._redis.hit(shared, place, cost=-1)
         except (RedisError, OSError, TimeoutError):
+            await self._memory.hit(shared, place, cost=-1)
             log.warning("sign-in throttle works without Redis")
+
+    async def close(self) -> None:
+        await self._pool.aclose()
 
     @staticmethod
     def _limits(username: str, address: str) -> list[tuple[RateLimitItem, str]]:
@@ -69,6 +79,8 @@ def throttle() -> Throttle:
     return _throttles[loop]
 
 
-def forget() -> None:
-    """Start counting anew. For a process that changes its settings, as a test run does."""
-    _throttles.clear()
+async def forget() -> None:
+    """Start counting anew, on new connections. For a process that changes its settings, as a test run does."""
+    for loop in list(_throttles):
+        if loop is asyncio.get_running_loop():
+            await _throttles.pop(loop).close()

@@ -26,6 +26,8 @@ from app.engines.spiff.records import InstanceView, TaskRef
 from app.engines.spiff.saving import Change
 
 MAX_KEY = 200
+MOST_INCIDENTS = 2**31 - 1
+"""The column's largest number: a larger one in an address names no incident and is no error of the database."""
 
 
 async def start(
@@ -125,7 +127,7 @@ async def retry(
         raise NotFound("No such instance.")
     task_id = await session.scalar(
         text("select task_id from incident where instance_id = :id and n = :n and resolved_at is null"),
-        {"id": instance_id, "n": n},
+        {"id": instance_id, "n": min(n, MOST_INCIDENTS)},
     )
     if task_id is None:
         raise NotFound(f"Incident {n} is not open.")

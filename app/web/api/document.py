@@ -11,6 +11,7 @@ import orjson
 from flask import Blueprint, Response, render_template
 from pydantic import TypeAdapter
 
+from app.core.settings import settings
 from app.web.api import schemas
 from app.web.api.contract import PREFIX, Operation, operations
 from app.web.security import PUBLIC, SIGNED_IN, public
@@ -115,7 +116,8 @@ def _schema(shape: Any, shared: dict[str, Any]) -> dict[str, Any]:
 @blueprint.get("/openapi.json")
 @public
 def openapi() -> Response:
-    return Response(orjson.dumps(document()), content_type="application/json")
+    servers = [{"url": settings().web.url_prefix or "/"}]
+    return Response(orjson.dumps(document() | {"servers": servers}), content_type="application/json")
 
 
 @blueprint.get("/docs")

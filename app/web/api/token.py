@@ -36,7 +36,7 @@ async def issue(given: schemas.Credentials) -> schemas.Token:
         async with transaction() as session:
             await accounts.record_refusal(session, given.username, request.remote_addr or "")
         raise
-    await throttle().succeeded(given.username)
+    await throttle().succeeded(given.username, request.remote_addr or "")
     return schemas.Token(access_token=token.value, expires_in=token.expires_in, roles=sorted(person.roles))
 
 

@@ -13,9 +13,10 @@ from app.core.errors import Invalid
 from app.db.session import reading, transaction
 from app.engines.spiff import instances, lookup, models, timeline
 from app.web.progress import Progress
-from app.web.security import actor, signed_in
+from app.web.security import actor, allow, signed_in
 
 blueprint = Blueprint("instances", __name__)
+MEND = ("ops", "admin")
 FILTERS = ("process_id", "status", "case", "variable", "element", "cursor")
 
 
@@ -73,7 +74,7 @@ async def cancel(instance_id: UUID) -> Response | tuple[str, int]:
 
 
 @blueprint.post("/instances/<uuid:instance_id>/incidents/<int:n>/retry")
-@signed_in
+@allow(*MEND)
 async def retry(instance_id: UUID, n: int) -> Response | tuple[str, int]:
     """Run an incident's element again; `variables` may hold corrections as a JSON object."""
     try:
@@ -111,5 +112,5 @@ async def _page(instance_id: UUID, errors: dict[str, str] | None = None) -> str:
         names={element.id: element.name or element.id for element in model.elements.values()},
         progress=Progress(model, [(row.element_id, row.event) for row in trace], view),
         errors=errors or {},
-        may_mend=person.has("ops", "admin"),
+        may_mend=person.has(*MEND),
     )

@@ -28,7 +28,7 @@ async def listing() -> str:
 async def upload() -> AnyResponse | tuple[str, int]:
     """Deploy the chosen files as one bundle. A refused bundle stores nothing and shows every problem."""
     files = [BundleFile((file.filename or "")[:200], file.read()) for file in request.files.getlist("file") if file]
-    note = request.form.get("note", "").replace("\x00", "")[:2000]
+    note = request.form.get("note", "")[:2000]
     if not files:
         return await _page(error="Choose a .bpmn file first."), 422
     report = await models.check(files)

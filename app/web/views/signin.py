@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import session as form_session
 from werkzeug.wrappers import Response
 
 from app.clinic import accounts
@@ -48,7 +49,8 @@ async def send() -> Response | tuple[str, int] | tuple[str, int, dict[str, str]]
         page = render_template("signin.html", username=username, refused=refusal.detail, next=target or "")
         wait = refusal.context.get("retry_after")
         return page, refusal.status, ({"Retry-After": str(wait)} if wait else {})
-    await throttle().succeeded(username)
+    form_session.clear()  # with the token of forms: whoever planted that cookie would know it
+    await throttle().succeeded(username, request.remote_addr or "")
     response = redirect(target or url_for("home.show"), 303)
     response.set_cookie(COOKIE, value, httponly=True, samesite="Lax", secure=settings().web.secure_cookies, path="/")
     return response

@@ -8,7 +8,7 @@ from uuid import UUID
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.core.errors import BadRequest, Conflict, DamsError, Invalid
+from app.core.errors import Conflict, DamsError, Invalid
 from app.core.ids import uuid7
 from app.db.session import reading, transaction
 from app.engines.spiff import instances, lookup, models, timeline, worklist
@@ -73,8 +73,6 @@ async def complete(task_id: UUID) -> AnyResponse | tuple[str, int]:
 
 def _entries() -> dict[str, Any]:
     """What was entered. A page sends "false" before each tick box, so the last value of a name counts."""
-    if any("\x00" in value for values in request.form.listvalues() for value in values):
-        raise BadRequest("A NUL character cannot be stored.")
     return {name: values[-1] for name, values in request.form.lists() if name not in OWN_FIELDS}
 
 
