@@ -91,11 +91,15 @@ class InclusiveGateway(_Join, elements.InclusiveGateway):
     chooses = True
     reach: dict[str, frozenset[str]]
     """By name of a task spec: which inputs of this join a token there can reach without passing the join."""
+    needed: int | None = None
+    """Of a complex gateway: how many tokens let it go on. What comes later is taken and leads nowhere."""
 
     def _choose(self, token: Token, arrived: list[Token]) -> list[Token]:
         chosen: dict[str, Token] = {}
         for one in arrived:
             chosen.setdefault(_source(one), one)
+        if self.needed is not None:
+            return self._choose_some(token, chosen)
         full = frozenset(chosen)
         here = {one.id for one in arrived}
         for other in token.workflow.frontier.values():
@@ -103,6 +107,22 @@ class InclusiveGateway(_Join, elements.InclusiveGateway):
             if other.id not in here and reached - full and not reached & full:
                 return []
         return sorted(chosen.values(), key=_arrival)
+
+    def _choose_some(self, token: Token, chosen: dict[str, Token]) -> list[Token]:
+        """A complex gateway counts anew once a token of each flow has come (BPMN 2.0.2, table 13.5)."""
+        first = token.workflow.task_tree
+        done: dict[str, list[str]] = first.internal_data.get("gone_on", {})
+        came = set(done.get(self.name, ()))
+        late = [one for source, one in chosen.items() if source not in came] if came else []
+        for one in late:
+            one._set_state(TaskState.CANCELLED)
+        goes_on = not came and len(chosen) >= (self.needed or 1)
+        came |= {_source(one) for one in late} | (set(chosen) if goes_on else set())
+        left = {name: sources for name, sources in done.items() if name != self.name}
+        if came and came != set(self._inputs):
+            left[self.name] = sorted(came)
+        first.internal_data = {**first.internal_data, "gone_on": left}
+        return sorted(chosen.values(), key=_arrival) if goes_on else []
 
     def _run_hook(self, my_task: Token) -> bool:
         matches, default = self._get_matching_outputs(my_task)
@@ -121,7 +141,11 @@ class EndJoin(_Join, control._EndJoin):
         self._arrive(my_task)
         # Tokens that have ended are gathered in one, or a timer that fires for ever would leave one each time.
         self._consume(my_task, self._arrived(my_task))
-        return len(my_task.workflow.frontier) == 1 + len(my_task.workflow.aside)
+        if len(my_task.workflow.frontier) > 1 + len(my_task.workflow.aside):
+            return False
+        if my_task.workflow.spec.enough is not None and not my_task.workflow.has_enough(my_task):
+            raise CannotGoOn("ad-hoc", "everything in it is done and its completion condition does not hold")
+        return True
 
     def _choose(self, token: Token, arrived: list[Token]) -> list[Token]:  # noqa: ARG002 - the base's signature
         return arrived

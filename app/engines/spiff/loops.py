@@ -53,6 +53,7 @@ class StandardLoop(_Turning, elements.StandardLoopTask):
         body = cast("Token", child.parent)
         before = body.data, body.internal_data
         body.data = merge(body.data, child.data)
+        body.workflow.top_workflow.keep_changes(body, before[0])
         body.internal_data = {"done": body.internal_data["done"] + 1}
         try:
             complete = self.loop_complete(body)
@@ -139,7 +140,9 @@ class _MultiInstance(_Turning):
             outputs = {**outputs, number: [key, self.output_item.get(child)]}
         else:
             own = {item.bpmn_id for item in (self.input_item, self.output_item) if item is not None}
-            body.data = merge(body.data, {name: value for name, value in child.data.items() if name not in own})
+            before = body.data
+            body.data = merge(before, {name: value for name, value in child.data.items() if name not in own})
+            body.workflow.top_workflow.keep_changes(body, before)
         done = state["done"] + 1
         enough = done == state["count"] or self._enough(child, body, done)
         body.internal_data = {**state, "done": done, "outputs": outputs}

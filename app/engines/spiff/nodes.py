@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.engines.spiff import compensation, library
+from app.engines.spiff import compensation, library, mapping
 from app.engines.spiff.library import Mixin, TaskSpec, TaskState, control, elements
 from app.engines.spiff.scopes import Failure
 from app.engines.spiff.tokens import Token
@@ -57,6 +57,9 @@ class Flow(Mixin):
     """Runs a scope that works on the data around it."""
     remembers = False
     """Finishing it may be something to undo."""
+    takes: mapping.Rules = ()
+    gives: mapping.Rules = ()
+    """Camunda's input and output parameters."""
     shown_id: str | None = None
     """The id that waits and incidents show: also for elements that the trace leaves out."""
     bpmn_id: str | None
@@ -71,6 +74,8 @@ class Flow(Mixin):
 
     def _update(self, my_task: Token) -> None:
         if self._update_hook(my_task):
+            if self.takes and "local" not in my_task.internal_data:
+                mapping.enter(my_task, self.takes)
             my_task._ready()
 
     def _on_ready(self, my_task: Token) -> None:
@@ -80,6 +85,8 @@ class Flow(Mixin):
         return self._run_hook(my_task)
 
     def _on_complete(self, my_task: Token) -> None:
+        if self.takes or self.gives:
+            mapping.leave(my_task, self.takes, self.gives)
         if my_task.triggered and compensation.undoes(my_task):
             self._on_complete_hook(my_task)
             compensation.went(my_task)
@@ -99,6 +106,8 @@ class ProcessSpec(library.ProcessSpec):
     """A restored process; ``end`` is the restored join, which the base class leaves pointing at a discarded one."""
 
     undone_by: str | None = None
+    enough: str | None = None
+    """The completion condition of an ad-hoc sub-process, which ends what is left in it."""
 
 
 class Begin(Flow, control.BpmnStartTask):
@@ -191,6 +200,8 @@ class _Hosting(Flow):
         if my_task.workflow.depth >= top.bounds.call_depth:
             raise CannotGoOn("call-depth", f"processes call each other more than {top.bounds.call_depth} deep")
         TaskSpec._update_hook(self, my_task)
+        if self.takes:
+            mapping.enter(my_task, self.takes)
         scope = top.create_subprocess(my_task, self.spec)
         scope.plant()
         my_task._set_state(TaskState.STARTED)
@@ -225,9 +236,15 @@ class Transaction(_Hosting, elements.TransactionSubprocess):
 
 
 class CallActivity(_Hosting, elements.CallActivity):
-    """A called process sees the data its ``ioSpecification`` names, or all of it if it names none."""
+    """A called process sees what is mapped in, else the data its ``ioSpecification`` names, or all if it names none."""
+
+    ins: mapping.Rules | None = None
+    outs: mapping.Rules | None = None
 
     def copy_data(self, my_task: Token, subworkflow: SubScope) -> None:
+        if self.ins is not None:
+            subworkflow.task_tree.data = mapping.mapped(my_task, self.ins, my_task.data, {})
+            return
         wanted = subworkflow.spec.io_specification
         if wanted is None or not wanted.data_inputs:
             super().copy_data(my_task, subworkflow)
@@ -239,6 +256,10 @@ class CallActivity(_Hosting, elements.CallActivity):
 
     def update_data(self, my_task: Token, subworkflow: SubScope) -> None:
         given, end = subworkflow.spec.io_specification, subworkflow.last_task
+        if self.outs is not None:
+            if end is not None:
+                my_task.data = mapping.mapped(my_task, self.outs, end.data, my_task.data)
+            return
         if given is None or not given.data_outputs or end is None:
             super().update_data(my_task, subworkflow)
             return

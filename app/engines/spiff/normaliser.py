@@ -7,6 +7,7 @@ An element that neither draws has an id with the mark in it, which no id of a fi
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 
 from app.engines.spiff.intake import BPMN, Xml
@@ -29,6 +30,12 @@ _GATEWAYS = frozenset(
     f"{_B}{name}Gateway" for name in ("exclusive", "inclusive", "parallel", "eventBased", "complex")
 )  # fmt: skip
 _TRUE = ("true", "1")
+_STEPS = _GATEWAYS | frozenset(
+    f"{_B}{name}" for name in ("task", "userTask", "manualTask", "scriptTask", "sendTask", "receiveTask",
+                               "businessRuleTask", "serviceTask", "callActivity", "subProcess", "transaction",
+                               "adHocSubProcess", "intermediateCatchEvent", "intermediateThrowEvent")
+)  # fmt: skip
+_COUNT = re.compile(r"(?:[$#]\{)?\s*activationCount\s*(>=|==|>)\s*(\d{1,4})\s*\}?")
 
 
 def file_id(element_id: str | None) -> str | None:
@@ -57,6 +64,10 @@ def simplify(root: Xml) -> None:
                 _start_with(node)
             elif node.tag == f"{_B}subProcess" and node.get("triggeredByEvent") in _TRUE:
                 _listen(scope, node)
+            elif node.tag == f"{_B}complexGateway":
+                _count(node)
+        if scope.tag == f"{_B}adHocSubProcess":
+            _order(scope)
         _attach_handlers(root, scope)
         _split_conditions(scope)
 
@@ -148,6 +159,51 @@ def _listen(scope: Xml, sub: Xml) -> None:
     scope.append(_flow(sub, listener.get("id"), sub.get("id")))
 
 
+def needed(gateway: Xml) -> int | None:
+    """How many tokens a complex gateway waits for, None where that cannot be read."""
+    condition = gateway.find(f"{_B}activationCondition")
+    incoming = sum(flow.get("targetRef") == gateway.get("id")
+                   for flow in gateway.getparent().iterchildren(f"{_B}sequenceFlow"))  # fmt: skip
+    if incoming < 2:
+        return 1
+    found = None if condition is None else _COUNT.fullmatch("".join(condition.itertext()).strip())
+    if found is None:
+        return None
+    wanted = int(found[2]) + (found[1] == ">")
+    return wanted if 1 <= wanted <= incoming else None
+
+
+def _count(gateway: Xml) -> None:
+    gateway.set("needed", str(needed(gateway)))
+    own, default = gateway.get("id"), gateway.get("default")
+    out = [flow for flow in gateway.getparent().iterchildren(f"{_B}sequenceFlow") if flow.get("sourceRef") == own]
+    for flow in out if len(out) > 1 else ():
+        if _condition(flow) is None and flow.get("id") != default:
+            _always(flow)
+
+
+def _always(flow: Xml) -> None:
+    condition = _new(flow, "conditionExpression")
+    condition.text = "True"
+    flow.append(condition)
+
+
+def _order(scope: Xml) -> None:
+    """An ad-hoc sub-process begins with all that nothing in it leads to."""
+    nodes = [
+        node for node in scope if node.get("id") and node.tag in _STEPS and node.get("isForCompensation") not in _TRUE
+    ]
+    led_to = {flow.get("targetRef") for flow in scope.iterchildren(f"{_B}sequenceFlow")}
+    own = scope.get("id")
+    start = _new(scope, "startEvent", id=f"{own}{MARK}start")
+    scope.extend([start, _new(scope, "endEvent", id=f"{own}{MARK}end")])
+    scope.extend([_flow(node, start.get("id"), node.get("id")) for node in nodes if node.get("id") not in led_to])
+    condition = scope.find(f"{_B}completionCondition")
+    if condition is not None and scope.get("cancelRemainingInstances", "true") in _TRUE:
+        scope.set("enough", (condition.text or "").strip())
+    scope.tag = f"{_B}subProcess"
+
+
 def _attach_handlers(root: Xml, scope: Xml) -> None:
     """A compensation boundary event and its association become one word at the activity: what undoes it."""
     events = [node for node in scope.iterchildren(f"{_B}boundaryEvent")
@@ -177,9 +233,7 @@ def _split_conditions(scope: Xml) -> None:
         for flow in flows:
             flow.set("sourceRef", split.get("id"))
             if _condition(flow) is None and flow.get("id") != default:
-                always = _new(flow, "conditionExpression")
-                always.text = "True"
-                flow.append(always)
+                _always(flow)
         scope.append(split)
         scope.append(_flow(node, node.get("id"), split.get("id")))
 

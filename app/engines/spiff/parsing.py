@@ -94,7 +94,29 @@ def further(node: Any) -> dict[str, Any]:
         found["undone_by"] = node.get("undoneBy")
     if node.get("eventSub"):
         found["event_sub"] = True
+    if node.get("needed"):
+        found["needed"] = int(node.get("needed"))
+    if node.tag != f"{BPMN}scriptTask":  # its parameters have become part of its script
+        for key, tag in (("takes", "inputParameter"), ("gives", "outputParameter")):
+            rules = [_rule(p) for p in node.iterfind(f"{BPMN}extensionElements/{CAMUNDA}inputOutput/{CAMUNDA}{tag}")]
+            if rules:
+                found[key] = rules
+    if node.tag == f"{BPMN}callActivity":
+        ins, outs = (node.findall(f"{BPMN}extensionElements/{CAMUNDA}{tag}") for tag in ("in", "out"))
+        if ins or outs:
+            found["ins"] = [_mapping(one) for one in ins if one.get("businessKey") is None]
+            found["outs"] = [_mapping(one) for one in outs]
     return found
+
+
+def _rule(parameter: Any) -> list[str | None]:
+    return [parameter.get("name"), parameter.text, None]
+
+
+def _mapping(node: Any) -> list[str | None]:
+    if node.get("variables"):
+        return ["", None, None]
+    return [node.get("target"), node.get("sourceExpression"), node.get("source")]
 
 
 class _Flat(Mixin):
@@ -152,7 +174,7 @@ class FlatProcess(ProcessParser):
         if not starts:
             raise ValidationException("No start event found", node=self.node, file_name=self.filename)
         self.parsers = {}
-        self.spec.further = {"undone_by": self.node.get("undoneInsideBy")}
+        self.spec.further = {"undone_by": self.node.get("undoneInsideBy"), "enough": self.node.get("enough")}
         begins = [*starts, *self.node.iterchildren(LISTENER), *self.xpath("./*[@isForCompensation='true']")]
         todo = [node.get("id") for node in begins]
         reached = set(todo)
@@ -287,6 +309,7 @@ class ModelParser(Parser):
             ("transaction", FlatSubProcess, elements.TransactionSubprocess),
             ("callActivity", FlatCall, elements.CallActivity),
             ("exclusiveGateway", FlatChoice, elements.ExclusiveGateway),
+            ("complexGateway", FlatChoice, elements.InclusiveGateway),
             ("inclusiveGateway", FlatChoice, elements.InclusiveGateway),
             ("parallelGateway", FlatGateway, elements.ParallelGateway),
             ("eventBasedGateway", FlatEventGateway, elements.EventBasedGateway),

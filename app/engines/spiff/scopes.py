@@ -18,7 +18,7 @@ from uuid import UUID
 from app.engines.spiff.library import Mixin, SubWorkflow, TaskState, Workflow
 from app.engines.spiff.outcome import Bounds, Incident, TraceEntry
 from app.engines.spiff.tokens import REACHED, UNFINISHED, Token
-from app.engines.spiff.values import same
+from app.engines.spiff.values import merge, same
 
 if TYPE_CHECKING:
     from app.engines.spiff.specs import LoadedSpec
@@ -78,6 +78,11 @@ class Scope(Mixin):
         if token.task_spec.trace_id is not None and not token.hidden:
             self._trace(token, before, after)
 
+    def has_enough(self, token: Token) -> bool:
+        """Whether the completion condition of an ad-hoc sub-process holds, with what its live tokens have set."""
+        data = {**self.live_data(), **token.data}
+        return bool(self.script_engine.evaluate_on(data, self.spec.enough, token))
+
     def _trace(self, token: Token, before: int, after: int) -> None:
         spec, note = token.task_spec, self.top_workflow.note
         if spec.momentary:
@@ -119,7 +124,7 @@ class Scope(Mixin):
             inner = self.top_workflow.subprocesses.get(token.id)
             if inner is not None and not inner.completed and token.task_spec.shares_data:
                 data.update(inner.live_data())
-        return data
+        return merge(data, self.task_tree.internal_data.get("latest", {}))
 
     def process(self) -> Any:
         """The process around: this scope itself unless it is a sub-process."""
@@ -130,7 +135,7 @@ class Scope(Mixin):
 
     def visible_data(self, token: Token) -> dict[str, Any]:
         """What a condition sees: the token's data, and the last value any branch of the process has set."""
-        return {**token.data, **self.process().task_tree.internal_data.get("latest", {})}
+        return merge(token.data, self.process().task_tree.internal_data.get("latest", {}))
 
     def _mark_complete(self, task: Token) -> None:
         self.data.update(task.data)
@@ -222,16 +227,22 @@ class Instance(Scope, Workflow):
         return Incident(name, token.id, failure.code, failure.message, failure.line)
 
     def keep_changes(self, token: Token, before: dict[str, Any]) -> None:
-        """For conditions on the data: what a step has set counts for every branch of its process."""
-        if not self.loaded.watches or token.data is before:
+        """What a step has set while others run beside it counts for all of them, as variables of the process do."""
+        first = token.workflow.process().task_tree
+        if not self.loaded.watches and not _has_company(token):
+            if "latest" in first.internal_data:
+                first.internal_data = {key: value for key, value in first.internal_data.items() if key != "latest"}
             return
         changed = {n: v for n, v in token.data.items() if n not in before or not same(before[n], v)}
-        if changed:
-            first = token.workflow.process().task_tree
-            first.internal_data = {
-                **first.internal_data,
-                "latest": {**first.internal_data.get("latest", {}), **changed},
-            }
+        if changed and not _is_apart(token):
+            latest = merge(first.internal_data.get("latest", {}), changed)
+            first.internal_data = {**first.internal_data, "latest": latest}
+
+    def catch_up(self, token: Token) -> None:
+        """Before a token runs: what others have set since it went its own way."""
+        latest = token.workflow.process().task_tree.internal_data.get("latest")
+        if latest and not _is_apart(token):
+            token.data = merge(token.data, latest)
 
     def watch(self) -> None:
         """The data may have changed: ask the conditions that are waited for."""
@@ -258,6 +269,27 @@ class Instance(Scope, Workflow):
             self.fail(token, failure_of(error))
 
 
+def _has_company(token: Token) -> bool:
+    """Whether anything else lives in the scopes around a token, up to its process."""
+    scope: Any = token.workflow
+    while len(scope.frontier) < 2:
+        if scope.parent_task_id is None or not scope.host.task_spec.shares_data:
+            return False
+        scope = scope.host.workflow
+    return True
+
+
+def _is_apart(token: Token) -> bool:
+    """Whether it belongs to one run of a loop or multi-instance activity, whose data is its own until it ends."""
+    while True:
+        if token.triggered and "iteration" in token.internal_data:
+            return True
+        scope = token.workflow
+        if scope.parent_task_id is None or not scope.host.task_spec.shares_data:
+            return False
+        token = scope.host
+
+
 class SubScope(Scope, SubWorkflow):
     """A sub-process or called process inside an instance. ``host`` is the token of the activity that runs it."""
 
@@ -277,6 +309,9 @@ class SubScope(Scope, SubWorkflow):
     def _task_completed_notify(self, task: Token) -> None:
         self.last_task = task
         if task.task_spec.name == "End":
+            self._mark_complete(task)
+        elif self.spec.enough is not None and task.task_spec.shown_id is not None and self.has_enough(task):
+            self.cancel(success=True)
             self._mark_complete(task)
         if self.completed:
             self.host.task_spec._on_subworkflow_completed(self, self.host)

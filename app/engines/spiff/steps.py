@@ -63,6 +63,7 @@ def complete(
     token = instance.get_task_from_id(task_id)
     if token is None or token._state != TaskState.READY or not token.task_spec.manual:
         raise Conflict("This task is not open any more.")
+    instance.catch_up(token)
     data = _merged(token.data, given, bounds)
     instance.failures.pop(token.id, None)
     instance.idle_steps = 0
@@ -226,6 +227,7 @@ def _drive(instance: Instance, budget: _Budget) -> None:
 
 def _step(instance: Instance, token: Token) -> None:
     """Run one element; what goes wrong stays with it and its neighbours go on."""
+    instance.catch_up(token)
     before = token.data
     token.data = dict(before)
     try:

@@ -367,10 +367,12 @@ FAULTS = [
     ),
     Fault(
         "input-output",
-        script("x = 1", inner=parameters('<camunda:outputParameter name="x">${y}</camunda:outputParameter>')),
+        task(
+            parameters('<camunda:inputParameter name="x"><camunda:script>1</camunda:script></camunda:inputParameter>')
+        ),
         "t",
-        "the output x is computed outside the script",
-        "set x in the script and leave the output's value empty",
+        "the parameter x cannot be read: it holds a script",
+        "set the variable in a script task beside it",
     ),
     Fault(
         "output-missing",
@@ -396,17 +398,27 @@ FAULTS = [
     # constructs
     Fault(
         "complex-gateway",
-        around('<bpmn:complexGateway id="g" />', first="g"),
+        draw.definitions(
+            "P",
+            START,
+            draw.gateway("parallel", "f"),
+            '<bpmn:complexGateway id="g"><bpmn:activationCondition>x</bpmn:activationCondition></bpmn:complexGateway>',
+            END,
+            draw.flow("start", "f"),
+            draw.flow("f", "g", flow_id="one"),
+            draw.flow("f", "g", flow_id="two"),
+            draw.flow("g", "end"),
+        ),
         "g",
-        "complex gateways are not run",
-        "use inclusive or parallel gateways",
+        "does not say how many of its flows it waits for",
+        "write activationCount >= 2, or another number up to that of its flows",
     ),
     Fault(
         "ad-hoc",
-        sub_process(draw.manual_task("a"), kind="adHocSubProcess"),
+        sub_process(draw.manual_task("a"), 'ordering="Sequential"', kind="adHocSubProcess"),
         "t",
-        "ad-hoc sub-processes are not run",
-        "draw the order, or parallel branches",
+        "does one activity at a time, in an order that nobody has drawn",
+        "set its ordering to parallel, or draw the order",
     ),
     Fault(
         "unbound-service",
@@ -631,10 +643,10 @@ FAULTS = [
     ),
     Fault(
         "call-mapping",
-        extended('<camunda:in source="a" target="b" />', 'calledElement="P"', "callActivity"),
+        extended('<camunda:in source="a" />', 'calledElement="P"', "callActivity"),
         "t",
-        "variables are mapped one by one, which is not done here",
-        'pass all with variables="all", and rename them in a script',
+        "camunda:in does not say which variable becomes which",
+        'write source and target, or variables="all"',
     ),
     # Camunda
     Fault(

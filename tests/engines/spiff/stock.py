@@ -55,7 +55,7 @@ class Stock:
         completed = self.workflow.is_completed()
         return {
             "completed": completed,
-            "open": [seen(task.task_spec.bpmn_id, task.data) for task in self._open()],
+            "open": [task.task_spec.bpmn_id for task in self._open()],
             "waiting": sorted(self._waiting()),
             "data": seen("", self.workflow.data) if completed else None,
         }

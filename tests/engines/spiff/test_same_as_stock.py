@@ -1,7 +1,8 @@
 """Saving little, forgetting the past and predicting nothing must not change what an instance does.
 
 Random models take random steps in SpiffWorkflow as it comes and in ours, each saved and read back before every step;
-both must have the same tasks open with the same data, wait for the same events and end with the same data.
+both must have the same tasks open, wait for the same events and end with the same data. What branches know of each
+other on the way is no part of it: here they work on the same variables, in SpiffWorkflow each on a copy of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def view(run: Run) -> dict[str, Any]:
     outcome = run.outcome
     return {
         "completed": outcome.status == "completed",
-        "open": sorted(seen(task.element_id, task.values) for task in outcome.open_tasks),
+        "open": sorted(task.element_id for task in outcome.open_tasks),
         "waiting": sorted((w.kind, w.name if w.kind == "message" else w.element_id) for w in outcome.waiting),
         "data": seen("", outcome.variables) if outcome.status == "completed" else None,
     }

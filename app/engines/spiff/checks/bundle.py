@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.engines.spiff.checks.model import B, Model
+from app.engines.spiff.checks.model import B, C, Model
 from app.engines.spiff.intake import Xml
 from app.engines.spiff.subset import BUILTINS
 
@@ -76,6 +76,10 @@ def _set_names(model: Model) -> set[str]:
             names |= {item.get("name") or item.get("id", "") for tag in _ITEM_PATHS for item in many.iter(B + tag)}
             names |= {(ref.text or "").strip() for ref in many.iter(f"{B}loopDataOutputRef")}
         names |= {node.get("id", "") for node in process.iter(f"{B}dataObject")}
+        names |= {
+            node.get("name", "") for tag in ("inputParameter", "outputParameter") for node in process.iter(C + tag)
+        }
+        names |= {node.get("target", "") for tag in ("in", "out") for node in process.iter(C + tag)}
     return names | _COUNTERS
 
 

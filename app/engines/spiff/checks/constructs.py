@@ -11,8 +11,6 @@ from app.engines.spiff.checks.structure import is_event_sub
 from app.engines.spiff.intake import SPIFF, Xml
 
 _ELEMENTS: dict[str, tuple[str, str, str]] = {
-    "complexGateway": ("complex-gateway", "complex gateways are not run", "use inclusive or parallel gateways"),
-    "adHocSubProcess": ("ad-hoc", "ad-hoc sub-processes are not run", "draw the order, or parallel branches"),
     "callChoreography": ("unsupported-element", "choreographies are not run", "draw a process"),
     "choreographyTask": ("unsupported-element", "choreographies are not run", "draw a process"),
     "subChoreography": ("unsupported-element", "choreographies are not run", "draw a process"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.engines.spiff.checks.model import EVENTS, GATEWAYS, B, Model, kind
 from app.engines.spiff.intake import Xml
 
-_CHOOSING = ("exclusiveGateway", "inclusiveGateway")
+_CHOOSING = ("exclusiveGateway", "inclusiveGateway", "complexGateway")
 _WAITING = frozenset({"userTask", "manualTask", "receiveTask", "intermediateCatchEvent", "eventBasedGateway",
                       "callActivity", "subProcess", "transaction"})  # fmt: skip
 _CATCHABLE = {"messageEventDefinition", "timerEventDefinition", "signalEventDefinition", "conditionalEventDefinition"}
@@ -16,9 +16,8 @@ def check(model: Model) -> None:
         _check_out(model, node)
     boundary = _boundary(model)
     for scope in model.scopes():
-        if kind(scope) != "adHocSubProcess":
-            _check_reach(model, scope, boundary)
-            _check_loops(model, scope)
+        _check_reach(model, scope, boundary)
+        _check_loops(model, scope)
 
 
 def condition(flow: Xml) -> Xml | None:
@@ -51,7 +50,7 @@ def _check_choice(model: Model, node: Xml, out: list[Xml]) -> None:
     default = node.get("default")
     for flow in out:
         empty = condition(flow) is None or not (condition(flow).text or "").strip()  # pyright: ignore[reportOptionalMemberAccess]
-        if empty and len(out) > 1 and flow.get("id") != default:
+        if empty and len(out) > 1 and flow.get("id") != default and kind(node) != "complexGateway":
             label = node.get("name") or node.get("id")
             model.report("condition-missing", flow, f"leaves {label} without a condition and is not its default",
                          "write a condition, or mark the flow as default")  # fmt: skip
@@ -85,10 +84,12 @@ def _check_event_gateway(model: Model, node: Xml, out: list[Xml]) -> None:
 
 
 def _starts(model: Model, scope: Xml) -> list[Xml]:
+    free = kind(scope) == "adHocSubProcess"
     return [
         node
         for node in model.children(scope)
         if kind(node) == "startEvent"
+        or (free and not model.incoming.get(node.get("id", "")) and kind(node) != "boundaryEvent")
         or node.get("instantiate") in ("true", "1")
         or node.get("triggeredByEvent") in ("true", "1")
         or node.get("isForCompensation") in ("true", "1")

@@ -7,7 +7,7 @@ from collections import Counter
 from app.engines.spiff.checks.model import ACTIVITIES, B, Model, kind, scope_of
 from app.engines.spiff.checks.structure import is_event_sub
 from app.engines.spiff.intake import Xml
-from app.engines.spiff.normaliser import link_name
+from app.engines.spiff.normaliser import link_name, needed
 
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
 
@@ -17,6 +17,12 @@ def check(model: Model) -> None:
         _check_links(model, scope)
         if is_event_sub(scope):
             _check_event_sub(model, scope)
+        if kind(scope) == "adHocSubProcess":
+            _check_ad_hoc(model, scope)
+    for node in model.nodes_of("complexGateway"):
+        if needed(node) is None:
+            model.report("complex-gateway", node, "does not say how many of its flows it waits for",
+                         "write activationCount >= 2, or another number up to that of its flows")  # fmt: skip
     for node in model.nodes:
         if node.get("isForCompensation") in _TRUE:
             _check_handler(model, node)
@@ -42,6 +48,18 @@ def _check_links(model: Model, scope: Xml) -> None:
         if name is not None and name not in used:
             model.report("link-event", node, f"no link throw event leads to the link {name!r}",
                          "draw a throw event of the same link name, or use another event")  # fmt: skip
+
+
+def _check_ad_hoc(model: Model, scope: Xml) -> None:
+    children = model.children(scope)
+    if scope.get("ordering") == "Sequential":
+        model.report("ad-hoc", scope, "does one activity at a time, in an order that nobody has drawn",
+                     "set its ordering to parallel, or draw the order")  # fmt: skip
+    if not any(kind(node) in ACTIVITIES for node in children):
+        model.report("ad-hoc", scope, "an ad-hoc sub-process has nothing to do", "put activities into it")
+    for node in children:
+        if kind(node) in ("startEvent", "endEvent"):
+            model.report("ad-hoc", node, f"an ad-hoc sub-process has no {kind(node)}", "take it out")
 
 
 def _check_event_sub(model: Model, scope: Xml) -> None:

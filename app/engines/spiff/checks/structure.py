@@ -58,7 +58,7 @@ def _check_processes(model: Model) -> None:
 
 def _check_scope(model: Model, scope: Xml) -> None:
     if kind(scope) == "adHocSubProcess":
-        return  # refused as a whole elsewhere
+        return  # has neither start nor end: `scopes`
     children = model.children(scope)
     starts = [node for node in children if kind(node) == "startEvent"]
     begins = bool(starts) or any(node.get("instantiate") in ("true", "1") for node in children)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from app.engines.spiff.checks import timers
+from app.engines.spiff.checks import parameters, timers
 from app.engines.spiff.checks.model import B, C, Model, Text, kind
 from app.engines.spiff.expressions import compile_expression, compile_script, first_line, tidy, translate, with_inputs
 from app.engines.spiff.intake import Xml
@@ -35,7 +35,15 @@ def check(model: Model) -> None:
     for node in model.nodes:
         for holder in node.iterfind(f"{B}conditionalEventDefinition/{B}condition"):
             _expression(model, node, holder, "condition")
+        _completion(model, node)
+    parameters.check(model)
     timers.check(model)
+
+
+def _completion(model: Model, node: Xml) -> None:
+    holder = node.find(f"{B}completionCondition")
+    if kind(node) == "adHocSubProcess" and holder is not None and (holder.text or "").strip():
+        _expression(model, node, holder, "condition")
 
 
 def _loop_texts(model: Model) -> Iterator[tuple[Xml, Xml]]:
@@ -107,6 +115,7 @@ def _extended(model: Model, node: Xml, source: str) -> str:
     """The script with the task's declared inputs before it, and its declared outputs and result behind it."""
     inputs: dict[str, str] = {}
     outputs: list[str] = []
+    computed = ""
     written = compile_script(source).writes
     for parameter in node.iterfind(f"{B}extensionElements/{C}inputOutput/*"):
         name, text = parameter.get("name", ""), (parameter.text or "").strip()
@@ -117,9 +126,7 @@ def _extended(model: Model, node: Xml, source: str) -> str:
             if text:
                 inputs[name] = translate(text, "camunda") if "{" in text else repr(text)
         elif text:
-            fix = f"set {name} in the script and leave the output's value empty"
-            message = f"the output {name} is computed outside the script"
-            model.report("input-output", node, message, fix, parameter.sourceline)
+            computed += f"\n{name} = ({translate(text, 'camunda') if '{' in text else repr(text)})"
         elif name not in written:
             model.report("output-missing", node, f"the script never sets its declared output {name}",
                          f"set {name} in the script", parameter.sourceline)  # fmt: skip
@@ -130,6 +137,7 @@ def _extended(model: Model, node: Xml, source: str) -> str:
     result = node.get(f"{C}resultVariable")
     if result:
         source = _with_result(model, node, source, result, written)
+    source += computed
     return with_inputs(source, inputs, tuple(outputs)) if inputs or outputs else source
 
 

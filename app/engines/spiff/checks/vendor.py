@@ -31,6 +31,8 @@ _CODE = frozenset({"class", "delegateExpression", "expression", "variableMapping
 _CHILDREN = frozenset({"formData", "properties", "inputOutput", "failedJobRetryTimeCycle"})
 _FORM = frozenset({"formKey", "formRef", "formRefBinding", "formRefVersion"})
 _LISTENERS = frozenset({"executionListener", "taskListener"})
+_MAPPED = frozenset({"scriptTask", "userTask", "manualTask", "task", "sendTask", "receiveTask", "callActivity",
+                     "subProcess", "transaction"})  # fmt: skip
 _UNBOUND = frozenset({"serviceTask", "sendTask", "businessRuleTask"})
 _SPIFF_KNOWN = frozenset({"properties", "property", "instructionsForEndUser", "unitTests",
                           "unitTest", "guestConfirmation", "taskMetadataValues"})  # fmt: skip
@@ -100,12 +102,12 @@ def _check_child(model: Model, owner: Xml, child: Xml, name: str) -> None:
         model.report("camunda-listener", owner, f"a {name} cannot run here", "draw a script task before or behind it",
                      child.sourceline)  # fmt: skip
     elif name in ("in", "out"):
-        if kind(owner) != "callActivity" or (child.get("variables") != "all" and not child.get("businessKey")):
-            model.report("call-mapping", owner, "variables are mapped one by one, which is not done here",
-                         'pass all with variables="all", and rename them in a script', child.sourceline)  # fmt: skip
+        _check_mapping(model, owner, child, name)
     elif name == "inputOutput":
-        if kind(owner) != "scriptTask" and any((p.text or "").strip() or len(p) for p in child):
-            model.report("input-output", owner, f"input and output parameters are not honoured on a {kind(owner)}",
+        many = any(kind(c).endswith("LoopCharacteristics") for c in owner)
+        if kind(owner) not in _MAPPED or many:
+            what = "an activity that runs several times" if many else f"a {kind(owner)}"
+            model.report("input-output", owner, f"input and output parameters are not honoured on {what}",
                          "set the variables in a script task beside it", child.sourceline)  # fmt: skip
     elif name == "formData":
         if kind(owner) not in ("userTask", "startEvent"):
@@ -115,11 +117,22 @@ def _check_child(model: Model, owner: Xml, child: Xml, name: str) -> None:
                      "take it out, or draw what it does", child.sourceline)  # fmt: skip
 
 
+def _check_mapping(model: Model, owner: Xml, child: Xml, name: str) -> None:
+    all_of_it, key = child.get("variables") == "all", child.get("businessKey") is not None
+    source = child.get("source") or child.get("sourceExpression")
+    if kind(owner) != "callActivity" or child.get("local") in ("true", "1"):
+        model.report("call-mapping", owner, f"camunda:{name} is not honoured here", "map variables at a call activity",
+                     child.sourceline)  # fmt: skip
+    elif not all_of_it and not (key and name == "in") and not (source and child.get("target")):
+        model.report("call-mapping", owner, f"camunda:{name} does not say which variable becomes which",
+                     'write source and target, or variables="all"', child.sourceline)  # fmt: skip
+
+
 def _check_call(model: Model, node: Xml) -> None:
     if node.get(f"{C}calledElementBinding", "latest") not in ("latest", "deployment"):
         model.report("camunda-extension", node, "a call is bound to the version deployed with it",
                      "take the binding out")  # fmt: skip
-    mapped = node.find(f"{B}extensionElements/{C}in") is not None
+    mapped = any(node.find(f"{B}extensionElements/{C}{tag}") is not None for tag in ("in", "out"))
     if CAMUNDA in node.nsmap.values() and not mapped:
         model.report("call-data", node, "the called process sees and changes all variables", "nothing to do")
 

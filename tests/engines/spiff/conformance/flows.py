@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from tests.drawing import definitions, flow, gateway, script, sequence, user_task
@@ -268,3 +269,61 @@ for _name, _steps, _taken in (
     ("receive task", lambda r: r.deliver("message", "refused"), "r"),
 ):
     feature("gateways", f"event-based gateway: {_name} first", _RACE, done=f"start g {_taken} end", steps=_steps)
+
+# complex gateways
+
+
+def _complex(needed: str) -> bytes:
+    """Three tasks side by side, then a complex gateway that waits for some of them."""
+    count = f"<bpmn:activationCondition>{escape(needed)}</bpmn:activationCondition>"
+    gate = f'<bpmn:complexGateway id="j">{count}</bpmn:complexGateway>'
+    return definitions(
+        "p", START, gateway("parallel", "g"), user_task("a"), user_task("b"), user_task("c"), gate,
+        script("x", "n = n + 1"), END, path("start", "g", "a", "j", "x", "end"), path("g", "b", "j"),
+        path("g", "c", "j"),
+    )  # fmt: skip
+
+
+feature(
+    "gateways", "complex gateway: the first of several goes on, the others end there",
+    _complex("activationCount >= 1"), done="start g b j x end a c", given={"n": 0},
+    steps=lambda r: r.complete("b").complete("a").complete("c"), variables={"n": 1},
+)  # fmt: skip
+feature(
+    "gateways", "complex gateway: two of three go on", _complex("${activationCount > 1}"),
+    done="start g b a j x end c", given={"n": 0},
+    steps=lambda r: r.complete("b").complete("a").complete("c"), variables={"n": 1},
+)  # fmt: skip
+feature(
+    "gateways", "complex gateway: all that hold leave it",
+    definitions("p", START, '<bpmn:complexGateway id="g" />', script("a", "a = 1"), script("b", "b = 1"),
+                script("c", "c = 1"), END, path("start", "g"), flow("g", "a", "x > 1"), flow("g", "b", "x > 9"),
+                flow("g", "c"), path("a", "end"), path("b", "end"), path("c", "end")),
+    done="start g a c end end", given={"x": 5},
+)  # fmt: skip
+feature(
+    "gateways", "complex gateway in a loop counts anew",
+    definitions("p", START, gateway("exclusive", "m"), gateway("parallel", "g"), script("a", "n = n + 1"),
+                script("b", "y = 1"), '<bpmn:complexGateway id="j"><bpmn:activationCondition>activationCount &gt;= 2'
+                "</bpmn:activationCondition></bpmn:complexGateway>", gateway("exclusive", "x", default="x_end"), END,
+                path("start", "m", "g", "a", "j", "x"), path("g", "b", "j"), flow("x", "m", "n < 2"), flow("x", "end")),
+    done="start m g a b j x m g a b j x end", given={"n": 0},
+)  # fmt: skip
+
+# what branches know of each other
+
+_BRANCHES = definitions(
+    "p", START, gateway("parallel", "g"), script("a", "n = n + 1\nlist = list + ['a']"), user_task("b"),
+    script("c", "n = n + 1\nlist = list + ['c']"), gateway("parallel", "j"), END, path("start", "g", "a", "j", "end"),
+    path("g", "b", "c", "j"),
+)  # fmt: skip
+feature(
+    "gateways", "branches work on the same variables", _BRANCHES, done="start g a b c j end",
+    given={"n": 0, "list": []}, steps=lambda r: r.complete("b"), variables={"n": 2, "list": ["a", "c"]},
+)  # fmt: skip
+feature(
+    "gateways", "what one branch has set is not undone by another that never touched it",
+    definitions("p", START, gateway("parallel", "g"), script("a", "n = 5"), user_task("b"), gateway("parallel", "j"),
+                END, path("start", "g", "a", "j", "end"), path("g", "b", "j")),
+    done="start g a b j end", given={"n": 0}, steps=lambda r: r.complete("b"), variables={"n": 5},
+)  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from tests.drawing import definitions, flow, gateway, script, sequence, user_task
 from tests.engines.spiff.conformance.drawn import beside, end, feature, path
 from tests.engines.spiff.shapes import END, START, around, boundary, call, many, standard_loop, sub_process, with_loop
@@ -276,3 +278,88 @@ feature(
     done="start a end",
     steps=lambda r: r.complete("a"),
 )
+
+# ad-hoc sub-processes
+
+
+def _ad_hoc(condition: str = "", attributes: str = "") -> bytes:
+    inner = f"<bpmn:completionCondition>{escape(condition)}</bpmn:completionCondition>" if condition else ""
+    both = user_task("a") + user_task("b") + script("c", "z = 1") + flow("b", "c")
+    return sequence("p", f'<bpmn:adHocSubProcess id="s" {attributes}>{both}{inner}</bpmn:adHocSubProcess>')
+
+
+feature(
+    "scopes", "ad-hoc sub-process: all that nothing leads to, in any order", _ad_hoc(),
+    done="start b c a s end", steps=lambda r: r.complete("b").complete("a"),
+)  # fmt: skip
+feature(
+    "scopes", "ad-hoc sub-process: its completion condition ends what is left", _ad_hoc("enough == True"),
+    done="start a s end", given={"enough": False}, steps=lambda r: r.complete("a", enough=True),
+)  # fmt: skip
+feature(
+    "scopes", "ad-hoc sub-process whose completion condition lets the rest go on",
+    _ad_hoc("enough == True", 'cancelRemainingInstances="false"'),
+    done="start a b c s end", given={"enough": False}, steps=lambda r: r.complete("a", enough=True).complete("b"),
+)  # fmt: skip
+feature(
+    "scopes", "ad-hoc sub-process that is done and not complete is an incident", _ad_hoc("enough == True"),
+    done="start a b c", given={"enough": False}, steps=lambda r: r.complete("a").complete("b"), status="failed",
+    incident="ad-hoc",
+)  # fmt: skip
+
+# what goes into an activity and comes out of it
+
+
+def _extended(element: str, inner: str) -> str:
+    head, _, rest = element.partition(">")
+    if head.endswith("/"):
+        head, rest = head[:-1], f"</{head[1:].split(' ', 1)[0]}>"
+    return f"{head}><bpmn:extensionElements>{inner}</bpmn:extensionElements>{rest}"
+
+
+def _parameters(inputs: dict[str, str], outputs: dict[str, str]) -> str:
+    rules = [f'<camunda:inputParameter name="{name}">{text}</camunda:inputParameter>' for name, text in inputs.items()]
+    rules += [f'<camunda:outputParameter name="{n}">{text}</camunda:outputParameter>' for n, text in outputs.items()]
+    return f"<camunda:inputOutput>{''.join(rules)}</camunda:inputOutput>"
+
+
+feature(
+    "mappings", "input and output parameters of a user task",
+    sequence("p", _extended(user_task("a"), _parameters({"i": "${x + 1}", "t": "text"}, {"o": "${i + y}"}))),
+    done="start a end", given={"x": 1, "i": 100}, steps=lambda r: r.complete("a", y=5),
+    variables={"o": 7, "i": 100, "t": None},
+)  # fmt: skip
+feature(
+    "mappings", "input and output parameters of a sub-process",
+    sequence("p", _extended(sub_process("s", script("a", "r = i * 2"), around("s", "a", "a")),
+                            _parameters({"i": "${x}"}, {"o": "${r}"}))),
+    done="start s.start a s.end s end", given={"x": 4}, variables={"o": 8, "i": None},
+)  # fmt: skip
+feature(
+    "mappings", "lists and maps as parameters",
+    sequence("p", _extended(user_task("a"), _parameters(
+        {"l": "<camunda:list><camunda:value>${x}</camunda:value><camunda:value>b</camunda:value></camunda:list>"},
+        {"o": '<camunda:map><camunda:entry key="k">${l[0]}</camunda:entry></camunda:map>'}))),
+    done="start a end", given={"x": 4}, steps=lambda r: r.complete("a"), variables={"o": {"k": 4}},
+)  # fmt: skip
+_CALLED = definitions("q", '<bpmn:startEvent id="qs" />', script("qa", "r = inner * 2\nsecret = 1"),
+                      '<bpmn:endEvent id="qe" />', path("qs", "qa", "qe"))  # fmt: skip
+feature(
+    "mappings", "call activity: in and out, one by one",
+    sequence("p", _extended('<bpmn:callActivity id="c" calledElement="q" />',
+                            '<camunda:in source="x" target="inner" /><camunda:out source="r" target="result" />')),
+    _CALLED, done="start qs qa qe c end", given={"x": 3}, variables={"result": 6, "secret": None, "inner": None},
+)  # fmt: skip
+feature(
+    "mappings", "call activity: source expression, and all of it back",
+    sequence("p", _extended('<bpmn:callActivity id="c" calledElement="q" />',
+                            '<camunda:in sourceExpression="${x + 1}" target="inner" />'
+                            '<camunda:out variables="all" />')),
+    _CALLED, done="start qs qa qe c end", given={"x": 3}, variables={"r": 8, "secret": 1},
+)  # fmt: skip
+feature(
+    "mappings", "call activity: nothing comes back unless it is mapped",
+    sequence("p", _extended('<bpmn:callActivity id="c" calledElement="q" />',
+                            '<camunda:in source="x" target="inner" />')),
+    _CALLED, done="start qs qa qe c end", given={"x": 3}, variables={"r": None},
+)  # fmt: skip
