@@ -57,7 +57,7 @@ class Stock:
             "completed": completed,
             "open": [task.task_spec.bpmn_id for task in self._open()],
             "waiting": sorted(self._waiting()),
-            "data": seen("", self.workflow.data) if completed else None,
+            "data": dict(self.workflow.data) if completed else None,
         }
 
     def _again(self) -> time_machine.travel:
