@@ -30,6 +30,7 @@ from app.dev import redis
 from app.dev.postgres import Cluster
 from app.dev.state import free_ports
 from tests.broker import OnDemand
+from tests.temporal import server as temporal_server
 
 RUN, POSTGRES, REDIS = "DAMS_TEST_RUN", "DAMS_TEST_POSTGRES", "DAMS_TEST_REDIS"
 TEMPLATE = "dams_template"
@@ -72,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     (folder / "redis").mkdir()
     broker = OnDemand(folder / "zeebe")
     config.add_cleanup(broker.stop)
+    config.add_cleanup(temporal_server.OnDemand(folder / "temporal").stop)
     server = cluster()
     server.create()
     with (folder / "log").open("ab") as log:

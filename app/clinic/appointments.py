@@ -1,7 +1,7 @@
 """Appointments: book, reschedule, cancel, check in, no-show, fulfil. Statuses are those of FHIR R4.
 
 The exclusion constraints of the table are what stops double booking; these functions turn a refusal into a sentence.
-Whoever acts for a person gives the :class:`Actor`; an engine acts with None and has been asked by one before.
+A person acts as :class:`Actor`. An engine acts with None and says *by* which account it was asked before.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
@@ -22,6 +23,7 @@ from app.db.session import Session
 MOVABLE = ("proposed", "pending", "booked", "waitlist")
 """Statuses from which an appointment can still be moved, or missed."""
 PRESENT = ("arrived", "checked-in")
+OVER = ("fulfilled", "cancelled", "noshow", "entered-in-error")
 HOURS = (Decimal("0.05"), Decimal(12))
 FARTHEST = timedelta(days=366 * 2)
 TICKET_LENGTH = 20
@@ -66,7 +68,14 @@ _COLUMNS = """a.ticketid, a.patientid, a.docid, a.priority_level, a.date_schedul
 _CASE = "(select i.case_no from instance i where i.id = a.instance_id)"
 
 
-async def book(session: Session, actor: Actor | None, wanted: Wanted, *, instance_id: Any = None) -> Appointment:
+async def book(
+    session: Session,
+    actor: Actor | None,
+    wanted: Wanted,
+    *,
+    by: int | None = None,
+    instance_id: UUID | None = None,
+) -> Appointment:
     """Make an appointment; it is `booked`.
 
     Raises:
@@ -74,7 +83,7 @@ async def book(session: Session, actor: Actor | None, wanted: Wanted, *, instanc
         Conflict: the ticket was used before, or the doctor or the patient is not free then.
         Forbidden: a patient books for somebody else.
     """
-    begins, ends = await check(session, actor, wanted)
+    begins, ends = await check(session, actor, wanted, lock=True)
     await slots.take(session, actor, wanted.docid, begins, ends, instance_id)
     row = {**_values(wanted), "begins": begins, "ends": ends, "instance_id": instance_id}
     try:
@@ -88,16 +97,18 @@ async def book(session: Session, actor: Actor | None, wanted: Wanted, *, instanc
             )
     except IntegrityError as error:
         raise await _refusal(session, error, wanted, begins) from error
-    return await _told(session, actor, wanted.ticketid, "booked")
+    return await _told(session, actor, by, wanted.ticketid, "booked")
 
 
-async def check(session: Session, actor: Actor | None, wanted: Wanted) -> tuple[datetime, datetime]:
-    """The instants of what is wanted. Until this transaction ends nobody else books this doctor or this patient.
+async def check(
+    session: Session, actor: Actor | None, wanted: Wanted, *, lock: bool = False
+) -> tuple[datetime, datetime]:
+    """The instants of what is wanted. With *lock* nobody else books this doctor or this patient in the meantime.
 
     Raises :class:`Invalid` and :class:`Forbidden` as :func:`book` does; whether the time is free it does not say.
     """
     errors = _field_errors(wanted)
-    known = await _parties(session, wanted.docid, wanted.patientid)
+    known = await _parties(session, wanted, "for no key update" if lock else "")
     if not known.doctor:
         errors["docid"] = "There is no doctor of this number who sees patients."
     if not known.patient:
@@ -123,6 +134,8 @@ async def reschedule(
     at: time,
     fold: int | None = None,
     consult_hrs: Decimal | None = None,
+    *,
+    by: int | None = None,
 ) -> Appointment:
     """Move an appointment that nobody has come to yet; the old time is free at once. Moving it to where it is changes
     nothing.
@@ -136,7 +149,7 @@ async def reschedule(
     length = old.ends - old.begins if consult_hrs is None else None
     hours = old.consult_hrs if consult_hrs is None else consult_hrs
     wanted = Wanted(ticketid, old.patientid, old.docid, old.priority_level, day, at, hours, fold, length)
-    begins, ends = await check(session, actor, wanted)
+    begins, ends = await check(session, actor, wanted, lock=True)
     if (begins, ends) == (old.begins, old.ends):
         return old
     await slots.take(session, actor, old.docid, begins, ends, None)
@@ -149,35 +162,49 @@ async def reschedule(
             )
     except IntegrityError as error:
         raise await _refusal(session, error, wanted, begins) from error
-    return await _told(session, actor, ticketid, "rescheduled", was=old.begins.isoformat())
+    return await _told(session, actor, by, ticketid, "rescheduled", was=old.begins.isoformat())
 
 
-async def cancel(session: Session, actor: Actor | None, ticketid: str, reason: str) -> Appointment:
+async def cancel(
+    session: Session, actor: Actor | None, ticketid: str, reason: str, *, by: int | None = None
+) -> Appointment:
     """Call it off for a *reason*, which stays with it; its time is free. One that is cancelled stays as it is.
 
     Raises :class:`Invalid` without a reason, :class:`NotFound`, and :class:`Conflict` for one that took place.
     """
     if not reason.strip() or len(reason) > 500:
         raise Invalid({"reason": "Say why, in up to 500 characters."})
-    return await _change(session, actor, ticketid, "cancelled", (*MOVABLE, *PRESENT), reason.strip())
+    return await _change(session, actor, by, ticketid, "cancelled", (*MOVABLE, *PRESENT), reason.strip())
 
 
-async def check_in(session: Session, actor: Actor | None, ticketid: str) -> Appointment:
+async def check_in(session: Session, actor: Actor | None, ticketid: str, *, by: int | None = None) -> Appointment:
     """The patient is here. Raises :class:`NotFound` and :class:`Conflict`."""
-    return await _change(session, actor, ticketid, "checked-in", ("pending", "booked", "arrived"))
+    return await _change(session, actor, by, ticketid, "checked-in", ("pending", "booked", "arrived"))
 
 
-async def no_show(session: Session, actor: Actor | None, ticketid: str, remarks: str = "") -> Appointment:
+async def no_show(session: Session, actor: Actor | None, ticketid: str, *, by: int | None = None) -> Appointment:
     """The patient did not come. Raises :class:`NotFound`, and :class:`Conflict` before its time has begun."""
     found = await _locked(session, actor, ticketid)
     if found.status != "noshow" and found.begins > await _now(session):
         raise Conflict("Its time has not begun yet, so nobody can have missed it.")
-    return await _change(session, actor, ticketid, "noshow", MOVABLE, remarks)
+    return await _change(session, actor, by, ticketid, "noshow", MOVABLE)
 
 
-async def fulfil(session: Session, actor: Actor | None, ticketid: str) -> Appointment:
+async def fulfil(session: Session, actor: Actor | None, ticketid: str, *, by: int | None = None) -> Appointment:
     """It took place. Raises :class:`NotFound` and :class:`Conflict`."""
-    return await _change(session, actor, ticketid, "fulfilled", ("booked", *PRESENT))
+    return await _change(session, actor, by, ticketid, "fulfilled", ("booked", *PRESENT))
+
+
+async def settle(session: Session, ticketid: str) -> Appointment:
+    """Its time is long over and nobody said how it went: whoever was here was seen, whoever was not has missed it.
+    One that has ended stays as it is. Raises :class:`NotFound`.
+    """
+    found = await _locked(session, None, ticketid)
+    if found.status in PRESENT:
+        return await _change(session, None, None, ticketid, "fulfilled", PRESENT, "Settled after its time.")
+    if found.status in MOVABLE:
+        return await _change(session, None, None, ticketid, "noshow", MOVABLE, "Nobody was checked in.")
+    return found
 
 
 async def details(session: Session, actor: Actor | None, ticketid: str) -> Appointment:
@@ -188,6 +215,13 @@ async def details(session: Session, actor: Actor | None, ticketid: str) -> Appoi
 def hours_of(length: timedelta) -> Decimal:
     """A length as the column `consult_hrs` holds it: hours, in hundredths."""
     return round(Decimal(int(length.total_seconds())) / 3600, 2)
+
+
+async def is_own(session: Session, actor: Actor, patientid: int) -> bool:
+    """Whether this patient is the person who asks."""
+    given = {"patientid": patientid, "username": actor.username}
+    sql = text("select exists(select from patient where patientid = :patientid and username = :username)")
+    return bool(await session.scalar(sql, given))
 
 
 def _values(wanted: Wanted) -> dict[str, Any]:
@@ -223,18 +257,19 @@ def _during(wanted: Wanted) -> tuple[datetime, datetime]:
     return begins, begins + (wanted.length or timedelta(seconds=int(hours * 3600)))
 
 
-async def _parties(session: Session, docid: str, patientid: int) -> Row[Any]:
+async def _parties(session: Session, wanted: Wanted, lock: str) -> Row[Any]:
     """Whether doctor and patient are there. Their rows are locked, the doctor's first, so that two bookings wait for
     each other here and never in the exclusion constraint, where they could wait for each other for ever.
     """
+    patientid = wanted.patientid if abs(wanted.patientid) < 2**31 else 0
     return (
         await session.execute(
-            text("""with d as materialized (select 1 from doctor where empid = :docid and status for no key update),
-                         p as materialized (select username from patient where patientid = :patientid
-                                              and (select count(*) from d) >= 0 for no key update)
-                    select (select count(*) from d) > 0 as doctor, (select count(*) from p) > 0 as patient,
-                           (select username from p) as username, dams_now() as now"""),
-            {"docid": docid, "patientid": patientid if abs(patientid) < 2**31 else 0},
+            text(f"""with d as materialized (select 1 from doctor where empid = :docid and status {lock}),
+                          p as materialized (select username from patient where patientid = :patientid
+                                               and (select count(*) from d) >= 0 {lock})
+                     select (select count(*) from d) > 0 as doctor, (select count(*) from p) > 0 as patient,
+                            (select username from p) as username, dams_now() as now"""),  # noqa: S608 - a constant
+            {"docid": wanted.docid, "patientid": patientid},
         )
     ).one()
 
@@ -278,7 +313,13 @@ def _record(row: Row[Any]) -> Appointment:
 
 
 async def _change(
-    session: Session, actor: Actor | None, ticketid: str, status: str, only_from: tuple[str, ...], remarks: str = ""
+    session: Session,
+    actor: Actor | None,
+    by: int | None,
+    ticketid: str,
+    status: str,
+    only_from: tuple[str, ...],
+    remarks: str = "",
 ) -> Appointment:
     """Set a status that may follow the present one; the same status again changes nothing."""
     found = await _locked(session, actor, ticketid)
@@ -291,10 +332,12 @@ async def _change(
                 where ticketid = :ticketid"""),
         {"status": status, "remarks": remarks, "ticketid": ticketid},
     )
-    return await _told(session, actor, ticketid, status)
+    return await _told(session, actor, by, ticketid, status)
 
 
-async def _told(session: Session, actor: Actor | None, ticketid: str, what: str, **data: Any) -> Appointment:
+async def _told(
+    session: Session, actor: Actor | None, by: int | None, ticketid: str, what: str, **data: Any
+) -> Appointment:
     """The row as it is now; the change stands in the timeline, in the case of the instance that asked for it."""
     row = (
         await session.execute(
@@ -306,7 +349,7 @@ async def _told(session: Session, actor: Actor | None, ticketid: str, what: str,
     await audit.record(
         session,
         f"appointment.{what}",
-        actor_id=actor.id if actor else None,
+        actor_id=actor.id if actor else by,
         case=row.case_no,
         instance_id=row.instance_id,
         data={"ticket": ticketid, **data},

@@ -113,6 +113,24 @@ class Zeebe(Section):
 
 class Temporal(Section):
     address: str = "127.0.0.1:7233"
+    namespace: str = "default"
+    call_seconds: float = 8.0
+
+
+class Payment(Section):
+    url: str = "http://127.0.0.1:8099"
+    currency: str = "USD"
+
+
+class Connection(Section):
+    """A server that flows may call."""
+
+    url: str
+    token: SecretStr = SecretStr("")
+
+
+class Flow(Section):
+    connections: dict[str, Connection] = Field(default_factory=dict[str, Connection])
 
 
 class Mail(Section):
@@ -151,6 +169,9 @@ class Web(Section):
 class Clinic(Section):
     name: str = "DAMS Clinic"
     time_zone: str = "America/New_York"
+    reminder_hours: list[float] = Field(default_factory=lambda: [24.0, 2.0])
+    settle_after_hours: float = 12.0
+    newsletter_hours: float = 168.0
 
 
 class Engine(Section):
@@ -189,6 +210,8 @@ class Settings(BaseSettings):
     files: Files = Field(default_factory=Files)
     zeebe: Zeebe = Field(default_factory=Zeebe)
     temporal: Temporal = Field(default_factory=Temporal)
+    payment: Payment = Field(default_factory=Payment)
+    flow: Flow = Field(default_factory=Flow)
     mail: Mail = Field(default_factory=Mail)
     security: Security = Field(default_factory=Security)
     web: Web = Field(default_factory=Web)

@@ -83,6 +83,7 @@ class Payment(Base):
     discount: Mapped[Decimal]
     status: Mapped[bool]
     date_released: Mapped[date | None]
+    voided_at: Mapped[datetime | None]
 
 
 class LabRequest(Base):

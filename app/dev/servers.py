@@ -110,3 +110,20 @@ def smtp(state: State, wanted: Wanted) -> Service:
         return greeting.startswith(b"220")
 
     return Service("smtp", command, ready, f"127.0.0.1:{port}", environment=environment(state, wanted))
+
+
+def payments(state: State, wanted: Wanted) -> Service:
+    """The payment provider of the demo, with a ledger of its own."""
+    port = state.ports["payments"]
+    command = [sys.executable, "-m", "app.dev.payment_sink", str(port), str(state.data("payments"))]
+
+    async def ready() -> bool:
+        try:
+            _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+        except OSError:
+            return False
+        return True
+
+    address = f"http://127.0.0.1:{port}/ledger"
+    return Service("payments", command, ready, address, environment=environment(state, wanted))

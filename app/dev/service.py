@@ -117,6 +117,7 @@ def environment(state: State, wanted: Wanted) -> dict[str, str]:
         "DAMS_ZEEBE__ADDRESS": where["zeebe"],
         "DAMS_TEMPORAL__ADDRESS": where["temporal"],
         "DAMS_MAIL__PORT": str(state.ports["smtp"]),
+        "DAMS_PAYMENT__URL": f"http://127.0.0.1:{state.ports['payments']}",
         "DAMS_MAIL__SINK": str(state.folder / "mail") if wanted.demo else "",
         "DAMS_SECURITY__SECRET_KEY": state.secret("secret_key"),
         "DAMS_WEB__DEMO": str(wanted.demo).lower(),

@@ -39,6 +39,7 @@ def services(state: State, wanted: Wanted) -> list[Service]:
         servers.postgresql(state),
         servers.redis(state),
         servers.smtp(state, wanted),
+        *([servers.payments(state, wanted)] if wanted.demo else []),
         *_front_end(wanted),
         _migrate(state, wanted),
         _web(state, wanted),
@@ -47,6 +48,7 @@ def services(state: State, wanted: Wanted) -> list[Service]:
         _worker(state, wanted, "beat", "workers.beat", "redis", scales=False),
         _worker(state, wanted, "zeebe-worker", "workers.zeebe"),
         servers.temporal(state),
+        _worker(state, wanted, "temporal-worker", "temporal.worker"),
         *servers.zeebe(state),
         *_extra(state, wanted),
     ]

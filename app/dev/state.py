@@ -20,6 +20,7 @@ PORTS = (
     "temporal",
     "temporal-ui",
     "smtp",
+    "payments",
     "zeebe",
     "zeebe-command",
     "zeebe-internal",

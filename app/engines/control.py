@@ -29,7 +29,11 @@ from app.db.session import Session
 from app.engines import runs
 from app.engines.runs import Run
 
-HOMES: dict[str, str] = {"celery": "app.engines.pipelines", "zeebe": "app.engines.zeebe.instances"}
+HOMES: dict[str, str] = {
+    "celery": "app.engines.pipelines",
+    "temporal": "app.engines.workflows",
+    "zeebe": "app.engines.zeebe.instances",
+}
 """The module of each engine; importing it registers its two functions."""
 
 Act = Callable[[Session, Run, str], Awaitable[None]]

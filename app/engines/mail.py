@@ -19,7 +19,8 @@ NEVER_AGAIN = range(500, 600)
 
 @sender("mail")
 async def send(effect: Effect) -> None:
-    """Send to the accounts of ``to_login`` and ``to_role``. Raises :class:`Undeliverable` on a refusal for good."""
+    """Send to the accounts of ``to_login`` and ``to_role``, the patients ``to_patient`` and whoever has an address in
+    ``to_address``. Raises :class:`Undeliverable` on a refusal for good."""
     recipients = await _recipients(effect.payload)
     if not recipients:
         raise Undeliverable("nobody to send to has an address")
@@ -62,7 +63,18 @@ async def _recipients(payload: dict[str, Any]) -> list[tuple[str, str]]:
     async with reading() as session:
         rows = await session.execute(
             text("""select display_name, email from login where disabled_at is null and email <> ''
-                    and (username = any(:names) or roles && cast(:roles as text[])) order by id"""),
-            {"names": payload.get("to_login", []), "roles": payload.get("to_role", [])},
+                    and (username = any(:names) or roles && cast(:roles as text[]))
+                    union
+                    select firstname || ' ' || lastname, email from patient
+                    where patientid = any(cast(:patients as integer[])) and email <> ''
+                    union
+                    select '', address from unnest(cast(:addresses as text[])) as given(address)
+                    order by 2"""),
+            {
+                "names": payload.get("to_login", []),
+                "roles": payload.get("to_role", []),
+                "patients": payload.get("to_patient", []),
+                "addresses": payload.get("to_address", []),
+            },
         )
         return [(row.display_name, row.email) for row in rows]

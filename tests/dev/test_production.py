@@ -25,7 +25,7 @@ from app.dev.state import State
 from app.engines import heartbeat
 
 COMPOSE = Path(compose_package.__file__).parent / "docker-compose"  # its script forgets the exit code
-DEMO_ONLY = {"smtp"}
+DEMO_ONLY = {"smtp", "payments"}
 OF_THE_IMAGE = {"front-end", "zeebe-fetch"}
 NEEDED = sorted(set(re.findall(r"\$\{(\w+):\?\}", (ROOT / "docker-compose.yml").read_text())))
 

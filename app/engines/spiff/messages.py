@@ -200,12 +200,3 @@ def _check(name: str, ttl: int) -> None:
 
 def _dumps(value: object) -> str:
     return orjson.dumps(value).decode()
-
-
-async def first_time(session: Session, kind: str, key: str) -> bool:
-    """Whether this effect is applied for the first time; the row that says so commits with the effect."""
-    done = await session.execute(
-        text("insert into inbox (kind, key) values (:kind, :key) on conflict do nothing returning key"),
-        {"kind": kind, "key": key},
-    )
-    return done.first() is not None

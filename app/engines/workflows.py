@@ -1,0 +1,126 @@
+"""Workflows that a model, a case or ops ask for: started, called off and tried again through the outbox."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from app.core.errors import NotFound
+from app.core.ids import uuid7
+from app.core.log import log
+from app.db.session import Session
+from app.engines import control, outbox, runs, temporal
+from app.engines.runs import Run
+from app.engines.senders import Effect, Undeliverable, sender
+from app.engines.temporal import ENGINE
+
+
+async def ask(
+    session: Session,
+    workflow: str,
+    queue: str,
+    given: dict[str, Any],
+    *,
+    name: str = "",
+    own: str = "",
+    about: dict[str, Any] | None = None,
+    case: str | None = None,
+    started_by: int | None = None,
+) -> UUID:
+    """Have *workflow* started when this transaction commits; the id of its run. Nobody else's run has this id.
+
+    *given* waits in the outbox and reaches Temporal in an envelope; *own* is the member of it that gets the run's id.
+    *name* (by default the workflow's) and *about* are what ops see of it.
+    """
+    run_id = uuid7()
+    workflow_name = f"{name or workflow}-{run_id}"
+    given = given | ({own: str(run_id)} if own else {})
+    await runs.request(
+        session,
+        ENGINE,
+        name or workflow,
+        about or {},
+        run_id=run_id,
+        external_id=workflow_name,
+        case=case,
+        started_by=started_by,
+    )
+    payload = {"workflow": workflow, "id": workflow_name, "queue": queue, "given": given, "name": name or workflow}
+    await outbox.enqueue(session, "workflow-start", workflow_name, payload, case=case)
+    return run_id
+
+
+@sender("workflow-start")
+async def send_start(effect: Effect) -> None:
+    """Start it; one that was started before, whatever became of it, is not started again."""
+    async with temporal.limited() as client:
+        try:
+            await client.start_workflow(
+                effect.payload["workflow"],
+                effect.payload["given"],
+                id=effect.payload["id"],
+                task_queue=effect.payload["queue"],
+                memo={"name": effect.payload["name"]},
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            )
+        except WorkflowAlreadyStartedError:
+            log.info("a workflow was started before", outbox=str(effect.id))
+
+
+@control.cancels(ENGINE)
+async def call_off(session: Session, run: Run, key: str) -> None:
+    """Ask the workflow to cancel; what it has to undo it undoes first."""
+    await outbox.enqueue(session, "workflow-cancel", key, {"run": run.external_id}, case=run.case_no)
+
+
+@control.retries(ENGINE)
+async def ask_again(session: Session, run: Run, key: str) -> None:
+    """Run a failed workflow once more from its beginning. What its activities did is not done twice."""
+    await outbox.enqueue(session, "workflow-again", key, {"run": run.external_id}, case=run.case_no)
+
+
+@sender("workflow-cancel")
+async def send_cancel(effect: Effect) -> None:
+    try:
+        async with temporal.limited() as client:
+            await client.get_workflow_handle(workflow_id(effect)).cancel()
+    except NotFound as error:
+        raise Undeliverable("Temporal knows no such workflow.") from error
+
+
+@sender("workflow-again")
+async def send_again(effect: Effect) -> None:
+    """Reset it to its first task; `request_id` makes a repeat of this effect the same reset."""
+    try:
+        async with temporal.limited(30) as client:
+            handle = client.get_workflow_handle(workflow_id(effect))
+            first = await _first_task(handle)
+            request = ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=handle.id),
+                reason="tried again by ops",
+                workflow_task_finish_event_id=first,
+                request_id=str(effect.id),
+            )
+            await client.workflow_service.reset_workflow_execution(request)
+    except NotFound as error:
+        raise Undeliverable("Temporal knows no such workflow.") from error
+
+
+async def _first_task(handle: Any) -> int:
+    async for event in handle.fetch_history_events():
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            return int(event.event_id)
+    raise Undeliverable("The workflow has never been taken up.")
+
+
+def workflow_id(effect: Effect) -> str:
+    """`engine_run` names a workflow by its id, or by its id and the first run of a chain."""
+    return str(effect.payload["run"]).partition("/")[0]

@@ -1,0 +1,83 @@
+"""What every workflow tells DAMS: that a worker has taken it up, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.worker import (
+    ExecuteWorkflowInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
+
+LIMIT = timedelta(seconds=10)
+
+
+@dataclass
+class Begun:
+    """A chain of runs of one workflow, as `engine_run` names it."""
+
+    external_id: str
+    workflow: str
+
+
+@dataclass
+class Ended(Begun):
+    """*status* as in `engine_run`; *code* and *error* say why it did not end well."""
+
+    status: str
+    code: str = ""
+    error: str = ""
+    result: Any = None
+
+
+class Reporting(Interceptor):
+    """Adds the two reports to every workflow of a worker."""
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002, ARG002 - the SDK's name
+        return _Reported
+
+
+class _Reported(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002 - the SDK's name
+        info = workflow.info()
+        name = f"{info.workflow_id}/{info.first_execution_run_id}"
+        told = str(workflow.memo_value("name", info.workflow_type))
+        # Beside the workflow, not before it: nobody waits for a report.
+        begun = asyncio.create_task(_report("record_began", Begun(name, told)))
+        try:
+            result = await self.next.execute_workflow(input)
+        except workflow.ContinueAsNewError:
+            await begun
+            raise
+        except BaseException as error:
+            await begun
+            await _report("record_ended", Ended(name, told, *_end(error)))
+            raise
+        await begun
+        await _report("record_ended", Ended(name, told, "completed", result=_told(result)))
+        return result
+
+
+async def _report(activity: str, given: Begun) -> None:
+    await workflow.execute_activity(activity, given, start_to_close_timeout=LIMIT)
+
+
+def _told(result: Any) -> Any:
+    """Only a workflow that says so has a result for ops: its `message`."""
+    return {"message": result["message"]} if isinstance(result, dict) and "message" in result else None
+
+
+def _end(error: BaseException) -> tuple[str, str, str]:
+    if is_cancelled_exception(error):
+        return "cancelled", "cancelled", ""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, ApplicationError):
+        return "failed", cause.type or "error", cause.message
+    return "failed", type(cause).__name__, "The workflow failed."

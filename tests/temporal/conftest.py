@@ -1,0 +1,193 @@
+"""The run's Temporal server with a namespace of the test's own, workers, a clinic, and callers of the web."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from flask import Flask
+from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import text
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+from werkzeug.test import TestResponse
+
+from app.clinic import accounts, demo
+from app.core.actor import Actor
+from app.core.settings import settings
+from app.db.session import reading, transaction
+from app.dev.payment_sink import server as payments_server
+from app.engines import temporal as engine
+from app.engines.temporal import converter
+from app.web.factory import create_app
+from temporal.worker import queues, worker
+from tests.conftest import RUN
+from tests.temporal import server
+
+DAY = datetime.now(UTC).date() + timedelta(days=40)
+if DAY.month in (3, 11):  # the clocks of New York change in these months
+    DAY += timedelta(days=32)
+BODY: dict[str, Any] = {
+    "ticketid": "TK-1",
+    "patientid": 1,
+    "docid": "HSP-200",
+    "priority_level": 2,
+    "date_scheduled": DAY.isoformat(),
+    "time_scheduled": "12:00",
+    "consult_hrs": 0.5,
+}
+
+
+@pytest.fixture
+async def clinic(database_url: str) -> str:
+    """Doctors, patients and users of the demo, without its appointments."""
+    async with transaction() as session:
+        await demo.seed(session, "demo-password")
+        await session.execute(text("delete from appointment"))
+    return database_url
+
+
+@pytest.fixture
+async def temporal(clinic: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of the run's server; the settings name it and a namespace that nobody else uses."""
+    address = await server.address(Path(os.environ[RUN]) / "temporal")
+    monkeypatch.setenv("DAMS_TEMPORAL__ADDRESS", address)
+    monkeypatch.setenv("DAMS_TEMPORAL__NAMESPACE", await namespace(address))
+    monkeypatch.setenv("DAMS_TEMPORAL__CALL_SECONDS", "25")  # the tests share a small machine
+    settings.cache_clear()
+    return address
+
+
+async def namespace(address: str) -> str:
+    """A new namespace that the server serves already."""
+    name = f"t-{uuid4().hex}"
+    client = await Client.connect(address, namespace=name)
+    kept = Duration(seconds=86_400)
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=kept)
+    )
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(RPCError):
+                await client.start_workflow(
+                    "Nothing", id="nothing", task_queue="nobody", rpc_timeout=timedelta(seconds=2)
+                )
+                return name
+            await asyncio.sleep(0.05)
+
+
+async def connected() -> Client:
+    """A client that workers can use."""
+    given = settings().temporal
+    return await Client.connect(given.address, namespace=given.namespace, data_converter=converter())
+
+
+@contextlib.asynccontextmanager
+async def working(client: Client | None = None) -> AsyncIterator[None]:
+    """Workers of every queue in this process."""
+    client = client or await connected()
+    async with contextlib.AsyncExitStack() as stack:
+        for queue in queues():
+            await stack.enter_async_context(worker(client, queue))
+        yield
+
+
+@pytest.fixture
+async def workers(temporal: str) -> AsyncIterator[None]:
+    async with working():
+        yield
+
+
+@pytest.fixture
+def payment_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a payment provider with an empty ledger; the settings name it."""
+    provider = payments_server(0, tmp_path / "payments")
+    thread = threading.Thread(target=provider.serve_forever, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{provider.server_port}"
+    monkeypatch.setenv("DAMS_PAYMENT__URL", address)
+    settings.cache_clear()
+    yield address
+    provider.shutdown()
+    provider.server_close()
+    thread.join()
+
+
+@pytest.fixture
+async def skipping(clinic: str, payment_sink: str) -> AsyncIterator[WorkflowEnvironment]:
+    """A server that skips time while a result is waited for, and workers of every queue."""
+    env = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=server.binary("temporal-test-server"), data_converter=converter()
+    )
+    async with env, working(env.client):
+        yield env
+
+
+async def ledger(address: str) -> list[dict[str, Any]]:
+    """What was really charged, as the provider says."""
+    async with httpx.AsyncClient() as client:
+        return list((await client.get(f"{address}/ledger")).json()["entries"])
+
+
+async def until(true: Callable[[], Awaitable[Any]], seconds: float = 40) -> None:
+    """Ask until it is true."""
+    async with asyncio.timeout(seconds):
+        while not await true():  # noqa: ASYNC110 - the state is elsewhere, which has no event to wait for
+            await asyncio.sleep(0.05)
+
+
+async def value(sql: str, **given: Any) -> Any:
+    async with reading() as session:
+        return await session.scalar(text(sql), given)
+
+
+async def person(username: str) -> Actor:
+    async with reading() as session:
+        row = (await session.execute(text("select id, roles from login where username = :n"), {"n": username})).one()
+    return Actor(row.id, username, username, frozenset(row.roles))
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A program with a token. It calls from a thread of its own, as the web server's threads do."""
+
+    app: Flask
+    token: str
+
+    async def __call__(self, method: str, path: str, body: Any = None) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        given = {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+        if isinstance(body, bytes):
+            headers["Content-Type"] = "application/json"
+        return await asyncio.to_thread(self.app.test_client().open, path, method=method, headers=headers, **given)
+
+
+async def caller(username: str) -> Caller:
+    async with transaction() as session:
+        token = await accounts.issue_token(session, await person(username))
+    return Caller(create_app(), token.value)
+
+
+@pytest.fixture
+async def staff_calls(clinic: str) -> Caller:
+    return await caller("staff")
+
+
+async def polled(queue: str) -> bool:
+    """Whether any worker polls this queue."""
+    client = await engine.client()
+    request = DescribeTaskQueueRequest(namespace=client.namespace)
+    request.task_queue.name = queue
+    return bool((await client.workflow_service.describe_task_queue(request)).pollers)

@@ -1,0 +1,143 @@
+"""Native schedules on Temporal Schedules: cron, presets and by hand; paused, run now, looked back on."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.core.errors import Conflict, Forbidden, Invalid, NotFound
+from app.db.session import reading, transaction
+from app.engines import flows, relay, schedules
+from app.engines.flows import Step
+from tests.temporal.conftest import person, until, value
+
+engine = pytest.mark.engine
+FLOW = "report_login_count"
+ZONE = ZoneInfo("America/New_York")
+
+
+@engine
+@pytest.mark.usefixtures("temporal")
+async def test_cron_preset_and_by_hand_have_the_right_next_times() -> None:
+    ops = await person("ops")
+    noon = await schedules.create(ops, "nightly", FLOW, "0 12 * * *")
+    quarter = await schedules.create(ops, "quarter", FLOW, "*/15 * * * *")
+    hourly = await schedules.create(ops, "hourly", FLOW, "@hourly")
+    by_hand = await schedules.create(ops, "by-hand", FLOW, None)
+    now = datetime.now(UTC)
+    assert all((t.astimezone(ZONE).hour, t.minute) == (12, 0) for t in noon.next_times)
+    assert now < noon.next_times[0] <= now + timedelta(hours=25)
+    assert all(t.minute % 15 == 0 for t in quarter.next_times)
+    assert now < quarter.next_times[0] <= now + timedelta(minutes=15, seconds=5)
+    assert hourly.next_times[1] - hourly.next_times[0] == timedelta(hours=1)
+    assert by_hand.next_times == ()
+
+    async def all_listed() -> bool:
+        return [one.id for one in await schedules.listing()] == ["by-hand", "hourly", "nightly", "quarter"]
+
+    await until(all_listed)
+    assert {one.cron for one in await schedules.listing()} == {"", "@hourly", "0 12 * * *", "*/15 * * * *"}
+
+
+@engine
+@pytest.mark.usefixtures("temporal")
+@pytest.mark.parametrize(
+    "cron", ["61 * * * *", "* * *", "whenever", "0 12 * * * *", "@never", "* * 31 2 *", "0 12 ; * *"]
+)
+async def test_a_wrong_cron_is_refused_on_its_field_and_nothing_is_planned(cron: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        await schedules.create(await person("ops"), "wrong", FLOW, cron)
+    assert list(caught.value.errors) == ["cron"]
+    with pytest.raises(NotFound):
+        await schedules.get("wrong")
+
+
+@engine
+@pytest.mark.usefixtures("temporal")
+async def test_a_schedule_is_paused_resumed_and_deleted_by_ops_alone() -> None:
+    ops, patient = await person("ops"), await person("patient")
+    await schedules.create(ops, "nightly", FLOW, "@daily", "the report")
+    with pytest.raises(Conflict):
+        await schedules.create(ops, "nightly", FLOW, "@daily")
+    await schedules.pause(ops, "nightly", "holidays")
+    assert ((await schedules.get("nightly")).paused, (await schedules.get("nightly")).note) == (True, "holidays")
+    await schedules.resume(ops, "nightly")
+    assert not (await schedules.get("nightly")).paused
+    for act in (schedules.pause, schedules.resume, schedules.run_now, schedules.delete):
+        with pytest.raises(Forbidden):
+            await act(patient, "nightly")
+        with pytest.raises(NotFound):
+            await act(ops, "nobody")
+    await schedules.delete(ops, "nightly")
+    with pytest.raises(NotFound):
+        await schedules.get("nightly")
+    with pytest.raises(Invalid) as caught:
+        await schedules.create(ops, "Not a name!", "no-flow", "nonsense")
+    assert set(caught.value.errors) == {"id", "flow", "cron"}
+
+
+@engine
+@pytest.mark.usefixtures("workers")
+async def test_run_now_runs_the_flow_and_its_message_is_kept() -> None:
+    ops = await person("ops")
+    await schedules.create(ops, "by-hand", FLOW, None)
+    await schedules.run_now(ops, "by-hand")
+    done = "select 1 from engine_run where name = 'report_login_count' and status = 'completed'"
+    await until(lambda: value(done))
+    async with reading() as session:
+        (run,) = await flows.history(session, FLOW)
+        outcome = await flows.outcome(session, run.id)
+    logins = await value("select count(*) from login")
+    assert outcome.message.startswith(f"There are {logins} users as of ")
+
+    async def remembered() -> bool:
+        actions = (await schedules.get("by-hand")).actions
+        return [f"{one.workflow_id}/{one.run_id}" for one in actions] == [run.external_id]
+
+    await until(remembered)
+
+
+@engine
+@pytest.mark.usefixtures("workers")
+async def test_a_triggered_flow_is_pending_then_says_its_message_and_each_time_is_another_run() -> None:
+    admin = await person("admin")
+    async with transaction() as session:
+        first = await flows.trigger(session, FLOW, admin)
+        second = await flows.trigger(session, FLOW, admin)
+    async with reading() as session:
+        assert (await flows.outcome(session, first)).status == "running"
+        with pytest.raises(NotFound):
+            await flows.outcome(session, UUID(int=1))
+    await sent()
+    for run_id in (first, second):
+        await until(
+            lambda run_id=run_id: value("select 1 from engine_run where id = :id and status = 'completed'", id=run_id)
+        )
+        async with reading() as session:
+            assert "users as of" in (await flows.outcome(session, run_id)).message
+    assert first != second
+    assert await value("select count(*) from engine_run") == 2
+
+
+async def sent() -> None:
+    """What the relay does: everything that is due."""
+    await asyncio.gather(*(relay.deliver(effect) for effect in await relay.claim(50)))
+
+
+@pytest.mark.parametrize(
+    ("steps", "wrong"),
+    [
+        ((Step("a", "nothing"), Step("a", "nothing")), "a"),
+        ((Step("a", "nothing"), Step("b", "shell")), "b"),
+        ((Step("a", "nothing", after=("b",)), Step("b", "nothing")), "a"),
+        ((), "steps"),
+    ],
+)
+def test_a_flow_with_a_step_that_cannot_be_is_refused(steps: tuple[Step, ...], wrong: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        flows.Flow("x", "X", steps)
+    assert list(caught.value.errors) == [wrong]

@@ -1,0 +1,75 @@
+"""What belongs to which queue: nothing is forgotten, and names on both sides are the same."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import temporal.activities
+import temporal.workflows
+from app.engines import bills, flows, reservations, schedules, subscriptions
+from temporal import worker
+from temporal.activities import steps
+from temporal.workflows import reservation
+
+ROOT = Path(temporal.workflows.__file__).parents[1]
+
+
+def defined(folder: str, decorator: str) -> set[str]:
+    """The names that the source gives its workflows or activities."""
+    found: set[str] = set()
+    for path in (ROOT / folder).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef):
+                for mark in node.decorator_list:
+                    if isinstance(mark, ast.Call) and ast.unparse(mark.func) == decorator:
+                        found.add(str(ast.literal_eval(mark.keywords[0].value)))
+    return found
+
+
+def test_every_workflow_and_every_activity_is_registered() -> None:
+    registered = {
+        one.__dict__["__temporal_workflow_definition"].name for q in worker.queues() for one in worker.workflows(q)
+    }
+    assert registered == defined("workflows", "workflow.defn")
+    done = {one.__temporal_activity_definition.name for q in worker.queues() for one in worker.activities(q)}  # type: ignore[attr-defined]
+    assert done == defined("activities", "activity.defn")
+
+
+def test_each_queue_that_dams_names_has_its_workflow() -> None:
+    for engine in (reservations, subscriptions, bills, flows):
+        names = [one.__dict__["__temporal_workflow_definition"].name for one in worker.workflows(engine.QUEUE)]
+        assert engine.WORKFLOW in names, engine.__name__
+    assert reservation.QUEUE == "dams_appointment_queue"
+    assert set(flows.KINDS) == set(steps.KINDS)
+    assert schedules.flows is flows
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflows").glob("*.py")), ids=lambda path: path.stem)
+def test_a_workflow_imports_only_the_sdk_and_the_standard_library(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    allowed = {*sys.stdlib_module_names, "temporalio"}
+    assert {name for name in names if name.partition(".")[0] not in allowed} == set()
+
+
+def test_workflows_keep_their_sandbox() -> None:
+    for queue in worker.queues():
+        assert all(one.__dict__["__temporal_workflow_definition"].sandboxed for one in worker.workflows(queue))
+
+
+def test_an_unknown_queue_is_named_with_those_there_are() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "temporal.worker", "nobody"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT.parent,
+    )
+    assert done.returncode == 1
+    assert "unknown queue: nobody; there are dams_appointment_queue" in done.stderr
