@@ -55,8 +55,11 @@ class Pulse(ZeebeAdapter):
         self.polled: dict[str, float] = {}
 
     async def activate_jobs(self, task_type: str, *args: Any, **named: Any) -> AsyncGenerator[BrokerJob]:
-        async for job in super().activate_jobs(task_type, *args, **named):
-            yield job
+        try:
+            async for job in super().activate_jobs(task_type, *args, **named):
+                yield job
+        except ZeebeBackPressureError:  # the broker is there and busy; the library would sit out five seconds
+            await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - no secret
         self.polled[task_type] = time.monotonic()
 
     async def complete_job(self, job_key: int, variables: Any) -> CompleteJobResponse:

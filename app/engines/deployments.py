@@ -42,6 +42,13 @@ async def deploy(actor: Actor, report: CheckReport, *, activate: bool = True, no
         Invalid: a model of Zeebe deployed inactive.
         Unavailable: the broker does not answer; nothing is stored.
     """
+    return (await deploy_with_keys(actor, report, activate=activate, note=note))[0]
+
+
+async def deploy_with_keys(
+    actor: Actor | None, report: CheckReport, *, activate: bool = True, note: str = ""
+) -> tuple[Receipt, dict[str, Definition]]:
+    """As :func:`deploy`, with what the broker made of each of its processes, by process id."""
     if not report.ok:
         raise ModelRefused(report.problems)
     if not activate and any(model.engine == "zeebe" for model in report.models):
@@ -51,7 +58,7 @@ async def deploy(actor: Actor, report: CheckReport, *, activate: bool = True, no
         receipt = await models.deploy(session, actor, report, activate=activate, note=note)
         for definition in made.values():
             await _remember(session, definition)
-    return receipt
+    return receipt, made
 
 
 def _only(report: CheckReport, engine: str) -> CheckReport:

@@ -30,6 +30,14 @@ MOST_INCIDENTS = 2**31 - 1
 """The column's largest number: a larger one in an address names no incident and is no error of the database."""
 
 
+class OtherEngine(Conflict):
+    """The model is run by another engine"""
+
+    def __init__(self, model: StoredModel) -> None:
+        super().__init__(f"{model.process_id} runs on {model.engine}, which this call does not start.")
+        self.model = model
+
+
 async def start(
     session: Session,
     actor: Actor,
@@ -52,7 +60,7 @@ async def start(
         return await lookup.view(session, actor, known)
     model = await models.find(session, process_id, version)
     if model.engine != "spiff":
-        raise Conflict(f"{process_id} runs on {model.engine}, which this call does not start.")
+        raise OtherEngine(model)
     clock = (await session.execute(text("select dams_now() as now, nextval('case_number') as number"))).one()
     outcome = await _run(lambda: steps.start(model.spec, dict(variables), bounds=bounds(), now=clock.now))
     instance_id = uuid7()

@@ -205,7 +205,12 @@ async def by_id(session: Session, model_id: int) -> StoredModel:
 _ROWS = """
     select m.process_id, m.name, m.version, m.engine, m.active, m.file, m.sha256, m.problems, d.note,
            m.created_at as deployed_at, coalesce(l.display_name, '') as deployed_by,
-           (select count(*) from instance i where i.model_id = m.id and i.status = 'running') as running
+           case m.engine when 'spiff' then
+             (select count(*) from instance i where i.model_id = m.id and i.status = 'running')
+           else
+             (select count(*) from engine_run r where r.engine = m.engine and r.name = m.process_id
+              and r.status in ('requested', 'running') and (r.input->>'version')::int = m.version)
+           end as running
     from model m join deployment d on d.id = m.deployment_id left join login l on l.id = d.login_id
 """
 

@@ -205,7 +205,7 @@ async def create_with_result(process_id: str, variables: dict[str, Any], wanted:
     """
     link = _link()
     await link.bucket.take()
-    milliseconds = int(seconds * 1000)
+    milliseconds = int(seconds * 1000) + 1000  # our own clock ends it, at the second that was promised
 
     def call() -> Awaitable[Any]:
         return link.client.run_process_with_result(
@@ -213,11 +213,15 @@ async def create_with_result(process_id: str, variables: dict[str, Any], wanted:
         )
 
     try:
-        made = await _call(call, seconds + 1)
+        made = await _call(call, seconds)
     except ProcessDefinitionNotFoundError as error:
         raise NotFound(f"Zeebe does not know the process {process_id}.") from error
     except ProcessTimeoutError as error:
-        raise NoAnswer("Zeebe did not bring a result in time.") from error
+        raise NoAnswer("Zeebe did not bring a result in time.", engine="zeebe") from error
+    except Unavailable as error:
+        if isinstance(error.__cause__, TimeoutError) and await answers():
+            raise NoAnswer("Zeebe did not bring a result in time.", engine="zeebe") from error
+        raise
     return made.variables
 
 

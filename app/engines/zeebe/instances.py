@@ -83,8 +83,10 @@ async def request(
     await runs.request(session, ENGINE, model.process_id, given, run_id=run_id, case=number, started_by=actor.id)
 
 
-async def result_of(actor: Actor, model: StoredModel, variables: Mapping[str, Any], wanted: str, seconds: float) -> Any:
-    """Start an instance and wait for the value of *wanted* at its end, outside any transaction.
+async def result_of(
+    actor: Actor, model: StoredModel, variables: Mapping[str, Any], wanted: str, seconds: float
+) -> tuple[UUID, Any]:
+    """Start an instance and wait for the value of *wanted* at its end, outside any transaction; its id and the value.
 
     Raises:
         NoAnswer: it has not ended in time. It is called off, unless it stopped at an incident that ops can mend.
@@ -103,7 +105,7 @@ async def result_of(actor: Actor, model: StoredModel, variables: Mapping[str, An
         raise
     if wanted not in found:
         raise Conflict(await _why(run_id), run=str(run_id))
-    return opened({wanted: found[wanted]})[wanted]
+    return run_id, opened({wanted: found[wanted]})[wanted]
 
 
 async def _give_up(session: Session, run_id: UUID, error: NoAnswer | Unavailable) -> None:

@@ -27,7 +27,7 @@ FILES = {
     "properties": {
         "file": {"type": "array", "minItems": 1, "maxItems": 20, "items": {"type": "string", "format": "binary"}},
         "activate": {"type": "string", "enum": ["true", "false"]},
-        "engine": {"type": "string", "enum": ["auto", "spiff"]},
+        "engine": {"type": "string", "enum": ["auto", "spiff", "zeebe"]},
         "note": {"type": "string", "maxLength": 2000},
     },
 }

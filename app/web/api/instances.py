@@ -8,7 +8,9 @@ from uuid import UUID
 from app.core.errors import NotFound
 from app.core.settings import settings
 from app.db.session import reading, transaction
-from app.engines.spiff import clock, instances, lookup, timeline
+from app.engines import instances
+from app.engines.spiff import clock, timeline
+from app.engines.spiff import lookup as people
 from app.web.api import schemas
 from app.web.api.contract import Group, idempotency_key
 from app.web.security import actor
@@ -46,21 +48,21 @@ async def start(given: schemas.Start, process_id: str) -> Any:
 async def search(given: schemas.InstanceQuery) -> Any:
     """Instances, newest first"""
     async with reading() as session:
-        return await lookup.search(session, actor(), **given.model_dump())
+        return await instances.search(session, actor(), **given.model_dump())
 
 
 @group.operation("GET", "/instances/<uuid:instance_id>", answer=schemas.Instance, errors=(404,))
 async def show(_given: object, instance_id: UUID) -> Any:
     """One instance with its open tasks, waits and incidents"""
     async with reading() as session:
-        return await lookup.view(session, actor(), instance_id)
+        return await instances.view(session, actor(), instance_id)
 
 
 @group.operation("GET", "/instances/<uuid:instance_id>/trace", answer=list[schemas.TraceRow], errors=(404,))
 async def trace(_given: object, instance_id: UUID) -> Any:
     """What really ran, in order"""
     async with reading() as session:
-        return await lookup.trace(session, actor(), instance_id)
+        return await instances.trace(session, actor(), instance_id)
 
 
 @group.operation(
@@ -75,7 +77,7 @@ async def cancel(given: schemas.Cancel, instance_id: UUID) -> Any:
     """Cancel an instance, with a reason"""
     async with transaction() as session:
         await instances.cancel(session, actor(), instance_id, given.reason)
-        return await lookup.view(session, actor(), instance_id)
+        return await instances.view(session, actor(), instance_id)
 
 
 @group.operation(
@@ -109,14 +111,14 @@ async def resolve(given: schemas.Correction, instance_id: UUID, n: int) -> Any:
 async def cases(given: schemas.CaseQuery) -> Any:
     """Cases, newest first"""
     async with reading() as session:
-        return await lookup.cases(session, actor(), **given.model_dump())
+        return await people.cases(session, actor(), **given.model_dump())
 
 
 @group.operation("GET", "/cases/<case>", answer=schemas.Case, errors=(404,))
 async def case(_given: object, case: str) -> Any:
     """The instances of a case"""
     async with reading() as session:
-        found = await lookup.search(session, actor(), case=case, limit=lookup.MAX_PAGE)
+        found = await instances.search(session, actor(), case=case, limit=people.MAX_PAGE)
     if not found.items:
         raise NotFound("No such case.")
     return {"case": case, "instances": found.items}
@@ -126,7 +128,7 @@ async def case(_given: object, case: str) -> Any:
 async def case_timeline(_given: object, case: str) -> Any:
     """What happened to a case, oldest first"""
     async with reading() as session:
-        if not (await lookup.search(session, actor(), case=case, limit=1)).items:
+        if not (await instances.search(session, actor(), case=case, limit=1)).items:
             raise NotFound("No such case.")
         return await timeline.of_case(session, case)
 

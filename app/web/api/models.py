@@ -7,7 +7,8 @@ from typing import Any
 from flask import Response, request
 
 from app.core.errors import BadRequest
-from app.db.session import reading, transaction
+from app.db.session import reading
+from app.engines import deployments
 from app.engines.spiff import models
 from app.engines.spiff.specs import BundleFile
 from app.web.api import schemas
@@ -33,29 +34,28 @@ def bundle() -> list[BundleFile]:
 @group.operation("POST", "/checks", roles=DRAW, files=True, answer=schemas.CheckAnswer, errors=(413,))
 async def check(_given: object) -> dict[str, Any]:
     """Check files as one bundle; nothing is stored"""
-    report = await models.check(bundle())
+    report = await deployments.check(bundle())
     found = [{"process_id": m.process_id, "name": m.name, "engine": m.engine} for m in report.models]
     ok = not any(problem.severity == "error" for problem in report.problems)
     return {"ok": ok, "problems": report.problems, "models": found}
 
 
 @group.operation(
-    "POST", "/deployments", roles=DRAW, files=True, answer=schemas.Deployment, status=201, errors=(413, 422)
+    "POST", "/deployments", roles=DRAW, files=True, answer=schemas.Deployment, status=201, errors=(409, 413, 422)
 )
 async def deploy(_given: object) -> dict[str, Any]:
     """Deploy files as one bundle: a new version of each process, or nothing"""
     engine = request.form.get("engine", "auto")
-    if engine not in ("auto", "spiff"):
-        raise BadRequest("engine is auto or spiff.")
+    if engine not in deployments.ENGINES:
+        raise BadRequest("engine is auto, spiff or zeebe.")
     activate = request.form.get("activate", "true").lower()
     if activate not in ("true", "false"):
         raise BadRequest("activate is true or false.")
     note = request.form.get("note", "")
     if len(note) > 2000:
         raise BadRequest("note has up to 2,000 characters.")
-    report = await models.check(bundle())
-    async with transaction() as session:
-        receipt = await models.deploy(session, actor(), report, activate=activate == "true", note=note)
+    report = await deployments.check(bundle(), engine)
+    receipt = await deployments.deploy(actor(), report, activate=activate == "true", note=note)
     return {"id": receipt.id, "models": receipt.models, "problems": report.problems}
 
 

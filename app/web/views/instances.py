@@ -10,8 +10,10 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.core.errors import Invalid
-from app.db.session import reading, transaction
-from app.engines.spiff import instances, lookup, models, timeline
+from app.db.session import Session, reading, transaction
+from app.engines import instances
+from app.engines.spiff import lookup, models, timeline
+from app.engines.spiff.records import EventRow, InstanceView
 from app.web.progress import Progress
 from app.web.security import actor, allow, signed_in
 
@@ -25,7 +27,7 @@ FILTERS = ("process_id", "status", "case", "variable", "element", "cursor")
 async def listing() -> str:
     chosen = {name: request.args.get(name, "").strip() for name in FILTERS}
     async with reading() as session:
-        page = await lookup.search(
+        page = await instances.search(
             session,
             actor(),
             process_id=chosen["process_id"] or None,
@@ -47,11 +49,13 @@ async def start(process_id: str) -> Response:
     """Start an instance and go to its first task, if it is one for this person."""
     person = actor()
     async with transaction() as session:
-        view = await instances.start(session, person, process_id, {}, key=request.form.get("start_key") or None)
+        given = _corrections()
+        view = await instances.start(session, person, process_id, given, key=request.form.get("start_key") or None)
     mine = [task for task in view.tasks if lookup.may_take(person, task.candidate_roles, None)]
     if mine:
         return redirect(url_for("tasks.show", task_id=mine[0].id), 303)
-    flash(f"Case {view.case} was started; its first task is for others.", "good")
+    first = "Zeebe works on it" if view.engine == "zeebe" else "its first task is for others"
+    flash(f"Case {view.case} was started; {first}.", "good")
     return redirect(url_for("instances.show", instance_id=view.id), 303)
 
 
@@ -97,13 +101,20 @@ def _corrections() -> dict[str, object]:
     return loaded
 
 
+async def _events(session: Session, view: InstanceView) -> list[EventRow]:
+    """The history: an instance on Zeebe is told by its case."""
+    if view.engine == "zeebe":
+        return await timeline.of_case(session, view.case)
+    return await timeline.of_instance(session, view.case, view.id)
+
+
 async def _page(instance_id: UUID, errors: dict[str, str] | None = None) -> str:
     person = actor()
     async with reading() as session:
-        view = await lookup.view(session, person, instance_id)
+        view = await instances.view(session, person, instance_id)
         model = await models.find(session, view.process_id, view.version)
-        trace = await lookup.trace(session, person, instance_id)
-        events = await timeline.of_instance(session, view.case, instance_id)
+        trace = await instances.trace(session, person, instance_id)
+        events = await _events(session, view)
     return render_template(
         "instance.html",
         view=view,

@@ -7,7 +7,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.core.errors import ModelRefused
 from app.core.ids import uuid7
-from app.db.session import reading, transaction
+from app.db.session import reading
+from app.engines import deployments
 from app.engines.spiff import models
 from app.engines.spiff.specs import BundleFile
 from app.web.progress import Progress
@@ -31,19 +32,18 @@ async def upload() -> AnyResponse | tuple[str, int]:
     note = request.form.get("note", "")[:2000]
     if not files:
         return await _page(error="Choose a .bpmn file first."), 422
-    report = await models.check(files)
+    report = await deployments.check(files)
     warnings = [problem for problem in report.problems if problem.severity == "warning"]
     refused = len(warnings) < len(report.problems)
     if not refused and warnings and not note.strip():
         return await _page(problems=report.problems, needs_note=True), 422
     try:
-        async with transaction() as session:
-            receipt = await models.deploy(session, actor(), report, note=note.strip())
+        receipt = await deployments.deploy(actor(), report, note=note.strip())
     except ModelRefused as error:
         return await _page(problems=error.problems), 422
     for model in receipt.models:
         said = f"is deployed as version {model.version}" if model.changed else f"is unchanged: version {model.version}"
-        flash(f"{model.name or model.process_id} {said}.", "good")
+        flash(f"{model.name or model.process_id} {said}{_where(model.engine)}.", "good")
     if len(receipt.models) == 1:
         return redirect(url_for("models.show", process_id=receipt.models[0].process_id), 303)
     return redirect(url_for("models.listing"), 303)
@@ -70,6 +70,10 @@ async def xml(process_id: str, version: int) -> Response:
     async with reading() as session:
         model = await models.find(session, process_id, version)
     return Response(model.xml, content_type="application/xml")
+
+
+def _where(engine: str) -> str:
+    return " on Zeebe" if engine == "zeebe" else ", run in DAMS itself"
 
 
 async def _page(*, problems: object = None, error: str = "", needs_note: bool = False) -> str:
