@@ -113,6 +113,7 @@ async def _store(
         )
     ).first()
     alone = len(report.models) == 1
+    alone = alone and b"businessRuleTask" not in model.xml  # whose decision stands in another file
     changed = latest is None or latest.sha256 != model.sha256 or not (alone or latest.spec == model.spec)
     version = 1 if latest is None else latest.version + changed
     if activate:

@@ -66,6 +66,8 @@ def simplify(root: Xml) -> None:
                 _listen(scope, node)
             elif node.tag == f"{_B}complexGateway":
                 _count(node)
+            elif node.get("decided"):
+                _run_decision(node)
         if scope.tag == f"{_B}adHocSubProcess":
             _order(scope)
         _attach_handlers(root, scope)
@@ -157,6 +159,14 @@ def _listen(scope: Xml, sub: Xml) -> None:
     listener.extend([node for node in start if str(node.tag).endswith("EventDefinition")])
     scope.append(listener)
     scope.append(_flow(sub, listener.get("id"), sub.get("id")))
+
+
+def _run_decision(node: Xml) -> None:
+    """A business rule task runs the script that its decision has become."""
+    node.tag = f"{_B}scriptTask"
+    script = _new(node, "script")
+    script.text = node.attrib.pop("decided")
+    node.append(script)
 
 
 def needed(gateway: Xml) -> int | None:

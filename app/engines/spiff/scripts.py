@@ -106,6 +106,31 @@ def juel_get(base: object, key: object) -> object:
     return base[key]  # pyright: ignore[reportIndexIssue]  # a wrong index raises, which is the incident wanted
 
 
+def feel_equal(left: object, right: object) -> bool:
+    """`=` of FEEL: values of different kinds are never equal (DMN 1.3, table 53)."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return isinstance(left, bool) and isinstance(right, bool) and left == right
+    return left == right
+
+
+def feel_less(left: object, right: object) -> bool:
+    """`<` of FEEL: nothing, or values of different kinds, are not less than each other (DMN 1.3, table 54)."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return False
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return left < right
+    return isinstance(left, str) and isinstance(right, str) and left < right
+
+
+def feel_matches(value: object, wanted: object) -> bool:
+    """Whether a value is the wanted one, or one of a wanted list."""
+    if isinstance(wanted, list) and not isinstance(value, list):
+        return value in wanted
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return isinstance(value, bool) and isinstance(wanted, bool) and value == wanted
+    return value == wanted
+
+
 _FUNCTIONS: tuple[Callable[..., object], ...] = (
     BpmnError,
     now,
@@ -118,6 +143,9 @@ _FUNCTIONS: tuple[Callable[..., object], ...] = (
     juel_equal,
     juel_less,
     juel_get,
+    feel_equal,
+    feel_less,
+    feel_matches,
 )
 _SOURCES = {function.__name__: inspect.getsource(function) for function in _FUNCTIONS}
 NAMES = frozenset(_SOURCES)

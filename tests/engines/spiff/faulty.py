@@ -421,6 +421,20 @@ FAULTS = [
         "set its ordering to parallel, or draw the order",
     ),
     Fault(
+        "decision-missing",
+        task("", 'camunda:decisionRef="fee" camunda:resultVariable="x"', "businessRuleTask"),
+        "t",
+        "names the decision 'fee', which this deployment does not hold",
+        "deploy the .dmn file together with the process",
+    ),
+    Fault(
+        "unbound-service",
+        task("", "", "businessRuleTask"),
+        "t",
+        "names no decision",
+        "choose a decision of a .dmn file, and deploy both",
+    ),
+    Fault(
         "unbound-service",
         task("", 'camunda:class="com.Foo"', "serviceTask"),
         "t",

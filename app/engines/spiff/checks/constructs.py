@@ -7,6 +7,7 @@ a test that shows it.
 from __future__ import annotations
 
 from app.engines.spiff.checks.model import ACTIVITIES, FLOW_NODES, SCOPES, B, C, Model, kind, scope_of
+from app.engines.spiff.checks.rules_tasks import decision_of
 from app.engines.spiff.checks.structure import is_event_sub
 from app.engines.spiff.intake import SPIFF, Xml
 
@@ -17,7 +18,7 @@ _ELEMENTS: dict[str, tuple[str, str, str]] = {
     "implicitThrowEvent": ("unsupported-element", "implicit throw events are not run", "draw a throw event"),
     "serviceTask": ("unbound-service", "no program takes this service task",
                     "make it a script or user task; external topics are not served here yet"),
-    "businessRuleTask": ("unbound-service", "decision tables are not run here", "write the rule in a script task"),
+    "businessRuleTask": ("unbound-service", "names no decision", "choose a decision of a .dmn file, and deploy both"),
 }  # fmt: skip
 _PROGRAMS = frozenset(C + name for name in ("class", "delegateExpression", "expression", "type", "topic"))
 _PLACES: dict[str, frozenset[str]] = {
@@ -67,7 +68,7 @@ def check(model: Model) -> None:
 
 def _check_element(model: Model, node: Xml) -> None:
     found = _ELEMENTS.get(kind(node))
-    if found:
+    if found and not (kind(node) == "businessRuleTask" and decision_of(node)):
         model.report(found[0], node, found[1], found[2])
     if kind(node) == "sendTask" and (node.get("messageRef") is None or _has_program(node)):
         model.report("unbound-service", node, "no program takes this send task",
@@ -247,7 +248,4 @@ def _is_false(value: str | None) -> bool:
     return value in ("false", "0")
 
 
-SPIFF_REFUSED = {
-    f"{{{SPIFF}}}serviceTaskOperator": "service task operators",
-    f"{{{SPIFF}}}calledDecisionId": "decision tables",
-}
+SPIFF_REFUSED = {f"{{{SPIFF}}}serviceTaskOperator": "service task operators"}

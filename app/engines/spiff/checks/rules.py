@@ -12,6 +12,7 @@ Severity = Literal["error", "warning"]
 _ERRORS = """
 attached-to called-element camunda-assignment camunda-code camunda-extension camunda-listener
 call-mapping compensation complex-gateway condition-ignored condition-missing condition-syntax
+decision-missing decision-table
 dangling-reference data-store dead-end default-flow doctype due-date duplicate-id encoding end-event-flow error-code
 event-definition-missing event-definition-ref event-gateway event-position event-sub-process
 expression-dialect expression-syntax field-constraint field-default field-id field-options field-type flow-crossing

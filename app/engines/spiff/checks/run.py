@@ -7,10 +7,22 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 from app.core.errors import Problem
-from app.engines.spiff import intake, normaliser
-from app.engines.spiff.checks import bundle, constructs, fields, flows, normal, scopes, structure, texts, vendor
+from app.engines.spiff import decisions, intake, normaliser
+from app.engines.spiff.checks import (
+    bundle,
+    constructs,
+    fields,
+    flows,
+    normal,
+    rules_tasks,
+    scopes,
+    structure,
+    texts,
+    vendor,
+)
 from app.engines.spiff.checks.model import FLOW_NODES, B, Model, kind
 from app.engines.spiff.checks.rules import RULES
+from app.engines.spiff.decisions import Decision
 from app.engines.spiff.elements import Element, UserTaskInfo
 from app.engines.spiff.forms import Form
 from app.engines.spiff.intake import Xml
@@ -68,11 +80,12 @@ def run(files: Sequence[File]) -> Checked:
     """Checks a deployment. Never raises for bad input; what is wrong is a problem of the list."""
     problems: list[Problem] = []
     models: list[tuple[Model, File]] = []
+    decided: dict[str, Decision] = {}
     for file in files:
-        model = _read(file, problems)
+        model = _read(file, problems, decided)
         if model is not None:
             models.append((model, file))
-    checked = [(model, file, *_check_file(model)) for model, file in models]
+    checked = [(model, file, *_check_file(model, decided)) for model, file in models]
     set_by_forms = set[str]().union(*(fields.set_names(forms) for _, _, forms, _ in checked))
     bundle.check([model for model, *_ in checked if intake.engine_of(model.root) == "spiff"], set_by_forms)
     bundle.check_ids([model for model, *_ in checked])
@@ -84,8 +97,8 @@ def run(files: Sequence[File]) -> Checked:
     return Checked(_with_called([_finished(*each) for each in checked]), tuple(problems))
 
 
-def _read(file: File, problems: list[Problem]) -> Model | None:
-    """The file as a model, or None when it is no BPMN file that can be looked at further."""
+def _read(file: File, problems: list[Problem], decided: dict[str, Decision]) -> Model | None:
+    """The file as a model, or None when it is no BPMN file that can be looked at further; decisions go to *decided*."""
 
     def report(rule: str, line: int, message: str, fix: str) -> None:
         problems.append(Problem(file.name, line, "", "", "", rule, RULES[rule], message, fix))
@@ -94,6 +107,9 @@ def _read(file: File, problems: list[Problem]) -> Model | None:
         root = intake.read(file.content)
     except intake.XmlRefused as refused:
         report(refused.rule, refused.line, refused.message, refused.fix)
+        return None
+    if decisions.is_dmn(root):
+        decided |= {decision.id: decision for decision in _decisions(file, root, problems)}
         return None
     if root.tag != f"{B}definitions":
         report("not-xml", root.sourceline or 0, "this is XML, but no BPMN 2.0 file", "save it from a BPMN modeler")
@@ -109,7 +125,17 @@ def _read(file: File, problems: list[Problem]) -> Model | None:
     return model
 
 
-def _check_file(model: Model) -> tuple[dict[str, Form], dict[str, UserTaskInfo]]:
+def _decisions(file: File, root: Xml, problems: list[Problem]) -> list[Decision]:
+    def report(node: Xml, message: str, fix: str) -> None:
+        own, name, rule = node.get("id", ""), node.get("name", ""), "decision-table"
+        problems.append(
+            Problem(file.name, node.sourceline or 0, "decision", own, name, rule, RULES[rule], message, fix)
+        )
+
+    return decisions.read(root, report)
+
+
+def _check_file(model: Model, decided: Mapping[str, Decision]) -> tuple[dict[str, Form], dict[str, UserTaskInfo]]:
     if intake.engine_of(model.root) == "zeebe":
         zeebe.check(model)
         return {}, {}
@@ -121,6 +147,7 @@ def _check_file(model: Model) -> tuple[dict[str, Form], dict[str, UserTaskInfo]]
     forms = fields.check(model)
     tasks = vendor.check(model)
     texts.check(model)
+    rules_tasks.check(model, decided)
     normal.check_loops(model)
     return _by_file_id(forms), _by_file_id(tasks)
 
