@@ -33,6 +33,7 @@ from app.core.log import log
 from app.core.settings import settings
 from app.db.session import dispose
 from app.engines import heartbeat
+from app.engines import workflows as workflows_of_dams
 from app.engines.temporal import converter
 from temporal.activities.failures import Translating
 from temporal.workflows.reporting import Reporting
@@ -144,6 +145,7 @@ class Process:
             if polls:
                 self._heard = time.monotonic()
                 await self._surviving(heartbeat.beat(KIND, {"queues": self._queues}))
+                await self._surviving(workflows_of_dams.reconcile())
             elif time.monotonic() - self._heard > DEAF_SECONDS:
                 raise RuntimeError("the server says that this worker polls no longer")
             await self._pause(heartbeat.EVERY_SECONDS)
@@ -159,11 +161,11 @@ class Process:
         own = [poller for poller in answer.pollers if poller.identity == client.identity]
         return any(poller.last_access_time.seconds > oldest for poller in own)
 
-    async def _surviving(self, work: Awaitable[None]) -> None:
+    async def _surviving(self, work: Awaitable[object]) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - the database may be away in many ways; the next beat tries again
-            log.warning("no sign of life could be written", error=type(error).__name__)
+            log.warning("a beat was left out", error=type(error).__name__)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

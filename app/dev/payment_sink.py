@@ -145,11 +145,18 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the ledger says what was done."""
 
 
+class Server(ThreadingHTTPServer):
+    """Takes a burst of calls: with the base class's queue of five the others are reset."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
 def server(port: int, folder: Path) -> ThreadingHTTPServer:
     """Listening on the loopback address; its ledger is `ledger.db` in *folder*."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handler = type("Bound", (Handler,), {"ledger": Ledger(folder / "ledger.db")})
-    return ThreadingHTTPServer(("127.0.0.1", port), handler)
+    return Server(("127.0.0.1", port), handler)
 
 
 if __name__ == "__main__":

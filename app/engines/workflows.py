@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from app.core.errors import NotFound
 from app.core.ids import uuid7
 from app.core.log import log
-from app.db.session import Session
+from app.db.session import Session, transaction
 from app.engines import control, outbox, runs, temporal
 from app.engines.runs import Run
 from app.engines.senders import Effect, Undeliverable, sender
@@ -124,3 +126,47 @@ async def _first_task(handle: Any) -> int:
 def workflow_id(effect: Effect) -> str:
     """`engine_run` names a workflow by its id, or by its id and the first run of a chain."""
     return str(effect.payload["run"]).partition("/")[0]
+
+
+_OPEN = text("""
+    update engine_run set seen_at = now() where id in (
+        select id from engine_run where engine = 'temporal' and status in ('requested', 'running')
+        and external_id is not null and coalesce(seen_at, requested_at) < now() - make_interval(secs => :quiet)
+        order by coalesce(seen_at, requested_at) limit :limit for update skip locked)
+    returning id, external_id, status
+""")
+_ENDS = {
+    WorkflowExecutionStatus.TERMINATED: "it was terminated in Temporal",
+    WorkflowExecutionStatus.TIMED_OUT: "it ran out of time",
+    WorkflowExecutionStatus.FAILED: "it failed and could not report it",
+}
+
+
+async def reconcile(quiet: float = 60.0, limit: int = 50) -> int:
+    """Compare open runs that nobody has looked at for *quiet* seconds with Temporal; how many were mended.
+
+    A run that was ended behind our back is an incident. Raises :class:`Unavailable` while Temporal is away.
+    """
+    async with transaction() as session:
+        rows = (await session.execute(_OPEN, {"quiet": quiet, "limit": limit})).all()
+    mended = 0
+    for row in rows:
+        status = await _status(row.external_id)
+        async with transaction() as session:
+            if status is WorkflowExecutionStatus.COMPLETED:
+                mended += await runs.completed(session, row.id)
+            elif status is WorkflowExecutionStatus.CANCELED:
+                mended += await runs.cancelled(session, row.id)
+            elif status is not None and status in _ENDS:
+                mended += await runs.failed(session, row.id, "ended-elsewhere", f"The workflow ended: {_ENDS[status]}.")
+            elif status is None and row.status == "running":
+                mended += await runs.failed(session, row.id, "lost", "Temporal knows no such workflow any more.")
+    return mended
+
+
+async def _status(external_id: str) -> WorkflowExecutionStatus | None:
+    """That of the newest run: a chain may have been begun anew, or reset."""
+    try:
+        return await temporal.status(external_id.partition("/")[0])
+    except NotFound:
+        return None
