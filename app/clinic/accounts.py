@@ -13,7 +13,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from app.clinic import audit
@@ -21,6 +21,8 @@ from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, NotFound, SignInRequired
 from app.core.ids import uuid7
 from app.core.settings import settings
+from app.db import driver
+from app.db.driver import Statement
 from app.db.people import ROLES
 from app.db.session import Session
 
@@ -79,7 +81,7 @@ _ACTOR = """
 """
 
 
-def _actor(row: Row[Any]) -> Actor:
+def _actor(row: Any) -> Actor:
     return Actor(row.id, row.username, row.display_name, frozenset(row.roles), frozenset(row.groups), row.locale)
 
 
@@ -148,16 +150,17 @@ async def issue_token(session: Session, actor: Actor) -> NewToken:
     return NewToken(value, minutes * 60)
 
 
-_BY_TOKEN = text(
+_BY_TOKEN = Statement(
     _ACTOR
     + """ from access_token t join login l on l.id = t.login_id
-          where t.token_hash = :hash and t.expires_at > now() and t.revoked_at is null and l.disabled_at is null"""
+          where t.token_hash = :hash and t.expires_at > now() and t.revoked_at is null and l.disabled_at is null""",
+    {"hash": "bytea"},
 )
 
 
 async def actor_of_token(session: Session, value: str) -> Actor:
     """Who a bearer token stands for, in one statement. Raises :class:`SignInRequired`."""
-    row = (await session.execute(_BY_TOKEN, {"hash": digest(value)})).first()
+    row = await driver.first(session, _BY_TOKEN, {"hash": digest(value)})
     if row is None:
         raise SignInRequired("The token is unknown, expired or revoked.")
     return _actor(row)

@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import uuid7
+from app.db import driver
+from app.db.driver import Statement
 from app.db.session import Session
 from app.engines.spiff import forms, lookup, messages, models, saving, steps
 from app.engines.spiff.limits import bounds
@@ -28,6 +30,7 @@ from app.engines.spiff.saving import Change
 MAX_KEY = 200
 MOST_INCIDENTS = 2**31 - 1
 """The column's largest number: a larger one in an address names no incident and is no error of the database."""
+_CLOCK = Statement("select dams_now() as now, nextval('case_number') as number", {})
 
 
 class OtherEngine(Conflict):
@@ -61,7 +64,7 @@ async def start(
     model = await models.find(session, process_id, version)
     if model.engine != "spiff":
         raise OtherEngine(model)
-    clock = (await session.execute(text("select dams_now() as now, nextval('case_number') as number"))).one()
+    clock: Any = await driver.first(session, _CLOCK, {})
     outcome = await _run(lambda: steps.start(model.spec, dict(variables), bounds=bounds(), now=clock.now))
     instance_id = uuid7()
     change = Change("instance.started", actor.id, case_no=case or f"A-{clock.number}")
@@ -90,7 +93,7 @@ async def complete(
         Invalid: fields that must be mended; nothing was written.
     """
     _check_texts(key=key)
-    row = (await session.execute(saving.LOAD_FOR_TASK, {"task": task_id})).first()
+    row = await saving.load(session, saving.LOAD_FOR_TASK, task_id)
     if row is None or not lookup.may_take(actor, row.candidates, row.assignee_id, row.ended_by):
         raise NotFound("There is no such task for you.")
     if row.task_state == "completed" and key and row.completion_key == key and row.ended_by == actor.id:
@@ -111,7 +114,7 @@ async def complete(
 
 async def proceed(session: Session, instance_id: UUID) -> bool:
     """Fire what is due and go on where a bound stopped. False if somebody else holds the instance or it has ended."""
-    row = (await session.execute(saving.LOAD_SKIPPING, {"id": instance_id})).first()
+    row = await saving.load(session, saving.LOAD_SKIPPING, instance_id)
     if row is None or row.status in ("completed", "cancelled"):
         return False
     model = await models.by_id(session, row.model_id)
@@ -130,7 +133,7 @@ async def retry(
         NotFound: no such open incident on an instance this person may see.
     """
     actor.require("ops", "admin")
-    row = (await session.execute(saving.LOAD, {"id": instance_id})).first()
+    row = await saving.load(session, saving.LOAD, instance_id)
     if row is None:
         raise NotFound("No such instance.")
     task_id = await session.scalar(
@@ -159,7 +162,7 @@ async def cancel(session: Session, actor: Actor, instance_id: UUID, reason: str)
     """
     if not reason.strip() or len(reason) > 1000:
         raise Invalid({"reason": "Say in up to 1,000 characters why."})
-    row = (await session.execute(saving.LOAD, {"id": instance_id})).first()
+    row = await saving.load(session, saving.LOAD, instance_id)
     if row is None or not lookup.may_see(actor, row.started_by):
         raise NotFound("No such instance.")
     if row.status in ("completed", "cancelled"):
@@ -186,7 +189,7 @@ async def _started(session: Session, actor: Actor, key: str) -> UUID | None:
     )
 
 
-async def _refuse_loser(session: Session, actor: Actor, row: Row[Any]) -> None:
+async def _refuse_loser(session: Session, actor: Actor, row: Any) -> None:
     taken = row.task_state == "claimed" and row.assignee_id not in (None, actor.id)
     if row.task_state in ("completed", "cancelled"):
         first, at, what = row.ended_by, row.task_ended_at, row.task_state
@@ -207,7 +210,7 @@ async def _after(
     change: Change,
     business_key: str | None,
     started_at: datetime,
-    before: Row[Any] | None = None,
+    before: Any | None = None,
 ) -> InstanceView:
     """The instance after a step, without asking the database what this step knows itself."""
     stayed = before is not None and any(t.id in set(before.open_tasks) for t in outcome.open_tasks)
@@ -243,7 +246,7 @@ async def _after(
     )
 
 
-async def _take_messages(session: Session, instance_id: UUID, outcome: Outcome, before: Row[Any] | None) -> bool:
+async def _take_messages(session: Session, instance_id: UUID, outcome: Outcome, before: Any | None) -> bool:
     """An early message is taken as soon as the instance begins to wait for it."""
     known = {item["name"] for item in before.waiting if item["kind"] == "message"} if before else set[str]()
     names = [item.name for item in outcome.waiting if item.kind == "message" and item.name not in known]

@@ -123,7 +123,7 @@ async def deliver(
     session: Session, actor: Actor | None, instance_id: UUID, kind: str, name: str, variables: Mapping[str, Any]
 ) -> bool:
     """Hand one event to one instance. False if it has stopped waiting since it was found."""
-    row = (await session.execute(saving.LOAD, {"id": instance_id})).first()
+    row = await saving.load(session, saving.LOAD, instance_id)
     if row is None or not any(item["kind"] == kind and item["name"] == name for item in row.waiting):
         return False
     model = await models.by_id(session, row.model_id)

@@ -19,6 +19,8 @@ from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import ModelRefused, NotFound
 from app.core.ids import uuid7
+from app.db import driver
+from app.db.driver import Statement
 from app.db.session import Session
 from app.engines.spiff import specs, starts
 from app.engines.spiff.elements import Element, UserTaskInfo
@@ -27,6 +29,11 @@ from app.engines.spiff.records import DeployedModel, ModelRow, Receipt
 from app.engines.spiff.specs import BundleFile, CheckReport, CompiledModel, LoadedSpec
 
 CACHED = 200
+_ACTIVE = Statement("select id from model where process_id = :process_id and active", {"process_id": "text"})
+_VERSION = Statement(
+    "select id from model where process_id = :process_id and version = :version",
+    {"process_id": "text", "version": "int"},
+)
 
 
 class StoredModel:
@@ -174,14 +181,11 @@ async def active_id(session: Session, process_id: str, version: int | None = Non
     Raises:
         NotFound: no such process, or no such version of it.
     """
-    which = "active" if version is None else "version = cast(:version as integer)"
-    parameters: dict[str, Any] = {"process_id": process_id}
-    if version is not None:
-        parameters["version"] = version
-    found = await session.scalar(text(f"select id from model where process_id = :process_id and {which}"), parameters)  # noqa: S608 - two constants
+    statement = _ACTIVE if version is None else _VERSION
+    found = await driver.first(session, statement, {"process_id": process_id, "version": version})
     if found is None:
         raise NotFound(f"No model {process_id!r}" + (f" in version {version}." if version else " is active."))
-    return found
+    return found.id
 
 
 async def find(session: Session, process_id: str, version: int | None = None) -> StoredModel:

@@ -5,7 +5,6 @@ Loading locks the instance's row until the step is committed, so two steps of on
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -13,10 +12,12 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, TextClause, bindparam, text
+from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.types import Text, TypeEngine, Uuid
+from sqlalchemy.types import Uuid
 
+from app.db import driver
+from app.db.driver import Statement
 from app.db.session import Session
 from app.engines import notify, outbox
 from app.engines.spiff import forms
@@ -33,17 +34,20 @@ _INSTANCE = """
     exists(select from incident n where n.instance_id = i.id and n.resolved_at is null) as troubled
 """
 
-LOAD = text(f"select {_INSTANCE} from instance i where i.id = :id for update of i").columns(  # noqa: S608
-    variables=JSONB, waiting=JSONB
-)
-LOAD_SKIPPING = text(f"select {_INSTANCE} from instance i where i.id = :id for update of i skip locked").columns(  # noqa: S608
-    variables=JSONB, waiting=JSONB
-)
-LOAD_FOR_TASK = text(  # Both rows are locked, so both are the newest after a wait for somebody else's step.
+_LOAD = f"select {_INSTANCE} from instance i where i.id = :id for update of i"  # noqa: S608 - constants only
+LOAD = Statement(_LOAD, {"id": "uuid"})
+LOAD_SKIPPING = Statement(f"{_LOAD} skip locked", {"id": "uuid"})
+LOAD_FOR_TASK = Statement(  # Both rows are locked, so both are the newest after a wait for somebody else's step.
     f"""select {_INSTANCE}, t.element_id, t.state as task_state, t.candidates, t.assignee_id, t.claimed_at,
                t.completion_key, t.ended_by, t.ended_at as task_ended_at
-        from user_task t join instance i on i.id = t.instance_id where t.id = :task for update of i, t"""  # noqa: S608
-).columns(variables=JSONB, waiting=JSONB)
+        from user_task t join instance i on i.id = t.instance_id where t.id = :id for update of i, t""",  # noqa: S608
+    {"id": "uuid"},
+)
+
+
+async def load(session: Session, statement: Statement, number: UUID) -> Any | None:
+    """The row of one of the three statements above, locked until the transaction ends."""
+    return await driver.first(session, statement, {"id": number})
 
 
 @dataclass(slots=True)
@@ -97,33 +101,44 @@ _CANCELLED = """
     update user_task set state = 'cancelled', ended_at = now(), draft = null, form_data = null
     where id = any(:gone)
 """
-_JSON = JSONB(none_as_null=True)
-_TYPES: dict[str, TypeEngine[Any]] = {
-    "variables": _JSON,
-    "waiting": _JSON,
-    "new_tasks": _JSON,
-    "data": _JSON,
-    "trace": _JSON,
-    "id": Uuid(),
-    "task_id": Uuid(),
-    "gone": ARRAY(Uuid),
-    "completion_key": Text(),
+_TYPES = {
+    "id": "uuid",
+    "model_id": "int",
+    "case_no": "text",
+    "business_key": "text",
+    "status": "text",
+    "unfinished": "bool",
+    "state": "bytea",
+    "variables": "jsonb",
+    "waiting": "jsonb",
+    "started_by": "int",
+    "start_key": "text",
+    "now": "timestamptz",
+    "ended_at": "timestamptz",
+    "new_tasks": "jsonb",
+    "kind": "text",
+    "task_id": "uuid",
+    "actor_id": "int",
+    "data": "jsonb",
+    "trace": "jsonb",
+    "completion_key": "text",
+    "gone": "uuid[]",
 }
+_JSON = ("variables", "waiting", "new_tasks", "data", "trace")
 
 
 @lru_cache(maxsize=64)
-def _statement(parts: tuple[str, ...]) -> tuple[TextClause, frozenset[str]]:
-    """*parts* as one statement, all but the last as common table expressions, and the parameters it takes."""
+def _statement(parts: tuple[str, ...]) -> Statement:
+    """*parts* as one statement, all but the last as common table expressions."""
     named = [f"part_{number} as ({part})" for number, part in enumerate(parts[:-1])]
-    sql = ("with " + ", ".join(named) if named else "") + parts[-1]
-    names = frozenset(re.findall(r"(?<!:):([a-z_]+)", sql))
-    types = [bindparam(name, type_=_TYPES[name]) for name in names if name in _TYPES]
-    return text(sql).bindparams(*types), names
+    return Statement(("with " + ", ".join(named) if named else "") + parts[-1], _TYPES)
 
 
 async def _execute(session: Session, parts: list[str], parameters: dict[str, Any]) -> None:
-    statement, names = _statement(tuple(parts))
-    await session.execute(statement, {name: parameters[name] for name in names})
+    for name in _JSON:
+        if (value := parameters.get(name)) is not None:
+            parameters[name] = orjson.dumps(value).decode()
+    await driver.first(session, _statement(tuple(parts)), parameters)
 
 
 def _task_row(model: StoredModel, task: OpenTask) -> dict[str, Any]:
@@ -188,7 +203,7 @@ async def insert(
     await _follow(session, model, instance_id, outcome, change, troubled=False, timed=False, new=new)
 
 
-async def update(session: Session, model: StoredModel, row: Row[Any], outcome: Outcome, change: Change) -> None:
+async def update(session: Session, model: StoredModel, row: Any, outcome: Outcome, change: Change) -> None:
     """Write the instance after a step: its row, the tasks that came and went, the timeline, timers and incidents."""
     change.case_no, change.step = row.case_no, f"{row.id}:{row.revision}"
     parameters = _parameters(row.id, outcome, change, row.now)
@@ -304,7 +319,7 @@ def candidates(model: StoredModel, element_id: str) -> list[str]:
     return names or ([] if info and info.assignee else DESK_CANDIDATES)
 
 
-async def cancel(session: Session, row: Row[Any], change: Change) -> None:
+async def cancel(session: Session, row: Any, change: Change) -> None:
     """End an instance before its end: nothing of it stays open, due or in need of attention."""
     change.case_no = row.case_no
     where = {"id": row.id}
