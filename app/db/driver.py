@@ -45,9 +45,10 @@ async def first(session: Session, statement: Statement, given: Mapping[str, Any]
         if adapter._transaction is None:
             await adapter._start_transaction()  # nothing in an AUTOCOMMIT session
         row = await adapter.driver_connection.fetchrow(statement.sql, *(given[name] for name in statement.names))
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        if adapter.driver_connection.is_closed():
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        if adapter.driver_connection.is_closed() or isinstance(error, asyncpg.InternalClientError):
             await session.invalidate(error)
+            await session.engine.dispose()  # what ended this connection has likely ended those beside it
             raise OperationalError(None, None, error, connection_invalidated=True) from error
         kind = IntegrityError if isinstance(error, asyncpg.IntegrityConstraintViolationError) else DBAPIError
         raise kind(statement.sql, None, error) from error

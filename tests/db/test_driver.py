@@ -1,0 +1,94 @@
+"""Statements that go to the driver itself are in the session's transaction and fail as all others do."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from app.db import driver
+from app.db.driver import Statement
+from app.db.session import reading, transaction
+
+ADD = Statement("insert into candidate_group (name) values (:name) returning id, name", {"name": "text"})
+FIND = Statement("select name from candidate_group where name = :name", {"name": "text"})
+TWICE = Statement("select :name || :other || :name as said", {"name": "text", "other": "text"})
+JSON = Statement("select :data as data", {"data": "jsonb"})
+
+
+async def found(name: str) -> bool:
+    async with reading() as session:
+        return await driver.first(session, FIND, {"name": name}) is not None
+
+
+async def test_what_is_written_is_undone_by_a_rollback(database_url: str) -> None:
+    async with transaction() as session:
+        await driver.first(session, ADD, {"name": "gone"})
+        await session.rollback()
+    assert not await found("gone")
+
+
+async def test_what_is_written_stays_when_the_block_ends(database_url: str) -> None:
+    async with transaction() as session:
+        row = await driver.first(session, ADD, {"name": "kept"})
+        assert row is not None
+        await session.execute(text("update candidate_group set name = 'kept too' where id = :id"), {"id": row.id})
+    assert await found("kept too")
+
+
+async def test_a_lock_taken_by_the_first_statement_is_held_until_the_end(database_url: str) -> None:
+    attempt = text("select pg_try_advisory_xact_lock(7)")
+    async with transaction() as holder:
+        await driver.first(holder, Statement("select pg_advisory_xact_lock(7) is null as held", {}), {})
+        async with transaction() as other:
+            assert await other.scalar(attempt) is False
+    async with transaction() as other:
+        assert await other.scalar(attempt) is True
+
+
+async def test_a_reading_session_begins_no_transaction(database_url: str) -> None:
+    state = text("select state from pg_stat_activity where pid = :pid")
+    async with reading() as session, reading() as other:
+        pid = await session.scalar(text("select pg_backend_pid()"))
+        await driver.first(session, FIND, {"name": "x"})
+        assert await other.scalar(state, {"pid": pid}) == "idle"
+
+
+async def test_a_name_used_twice_is_one_parameter_and_json_comes_out_as_values(database_url: str) -> None:
+    async with reading() as session:
+        said, data = (
+            await driver.first(session, TWICE, {"name": "a", "other": "-"}),
+            await driver.first(session, JSON, {"data": '{"a": [1]}'}),
+        )
+    assert said is not None
+    assert data is not None
+    assert (said.said, data.data) == ("a-a", {"a": [1]})
+
+
+async def test_a_duplicate_is_the_integrity_error_that_callers_catch(database_url: str) -> None:
+    async with transaction() as session:
+        await driver.first(session, ADD, {"name": "once"})
+        with pytest.raises(IntegrityError):
+            async with session.begin_nested():
+                await driver.first(session, ADD, {"name": "once"})
+        await driver.first(session, ADD, {"name": "another"})
+    assert await found("another")
+
+
+async def test_a_fault_of_the_database_keeps_its_code(database_url: str) -> None:
+    async with reading() as session:
+        with pytest.raises(DBAPIError) as caught:
+            await driver.first(session, Statement("select 1 / 0 as x", {}), {})
+    assert getattr(caught.value.orig, "sqlstate", None) == "22012"
+
+
+async def test_a_connection_that_was_lost_leaves_the_pool(database_url: str) -> None:
+    end_all_others = text("""select pg_terminate_backend(pid) from pg_stat_activity
+                             where datname = current_database() and pid <> pg_backend_pid()""")
+    async with reading() as first, reading() as second:
+        await driver.first(second, FIND, {"name": "x"})
+        await first.execute(end_all_others)
+        with pytest.raises(OperationalError):
+            await driver.first(second, FIND, {"name": "x"})
+    for _ in range(8):
+        assert not await found("x")
