@@ -117,7 +117,7 @@ def payments(state: State, wanted: Wanted) -> Service:
     port = state.ports["payments"]
     command = [sys.executable, "-m", "app.dev.payment_sink", str(port), str(state.data("payments"))]
 
-    async def ready() -> bool:
+    async def ready(_pid: int) -> bool:
         try:
             _reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
