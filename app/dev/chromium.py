@@ -1,8 +1,9 @@
-"""A Chromium for the tests: the one that is named, the one on PATH, else the one from a locked npm package."""
+"""What browser tests need beside Python: a Chromium (named, on PATH, or locked in npm) and the axe checker."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from app.dev import frontend
 from app.dev.zeebe import cache_folder
 
 PACKAGE = ROOT / "tests/browser"
+LOCK = PACKAGE / "package-lock.json"
 ASK = "import('@sparticuz/chromium').then(m => m.default.executablePath()).then(p => console.log(p))"
 
 
@@ -24,21 +26,29 @@ def find(report: Callable[[str], None]) -> str:
     for name in ("chromium", "google-chrome", "chromium-browser"):
         if found := shutil.which(name):
             return found
-    return _packaged(report)
+    folder = packages(report).parent
+    node = shutil.which("node") or frontend.node()[0]
+    return _run([node, "-e", ASK], folder).strip()
 
 
-def _packaged(report: Callable[[str], None]) -> str:
-    folder = cache_folder() / "browser"
+def axe(report: Callable[[str], None]) -> Path:
+    """The script that finds accessibility faults in a page. Raises RuntimeError when it cannot be had."""
+    return packages(report) / "axe-core/axe.min.js"
+
+
+def packages(report: Callable[[str], None]) -> Path:
+    """The installed npm packages of the lock file, in the user's cache: each lock file has a folder of its own."""
+    folder = cache_folder() / f"browser-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "node_modules").exists():
-            report("fetching a Chromium for the tests (66 MB)")
+        if not (folder / "done").exists():
+            report("fetching a Chromium and axe for the tests (67 MB)")
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(PACKAGE / name, folder / name)
             _run([*frontend.node(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
-        node = shutil.which("node") or frontend.node()[0]
-        return _run([node, "-e", ASK], folder).strip()
+            (folder / "done").touch()
+    return folder / "node_modules"
 
 
 def _run(command: list[str], folder: Path) -> str:

@@ -6,7 +6,11 @@ async function draw(box) {
   if (!answer.ok) return;
   const canvasBox = document.createElement("div");
   canvasBox.className = "canvas";
-  const viewer = new NavigatedViewer({ container: canvasBox });
+  const viewer = new NavigatedViewer({
+    container: canvasBox,
+    // a little smaller than usual: where Arial is missing, its substitutes are wider and names would break
+    textRenderer: { defaultStyle: { fontSize: 11 }, externalStyle: { fontSize: 9.5 } },
+  });
   const plain = box.querySelector(".plain-diagram");
   box.append(canvasBox);
   try {
@@ -24,7 +28,10 @@ async function draw(box) {
   canvas.resized(); // the box grew when the plain drawing went
   canvas.zoom("fit-viewport", "auto");
   canvas.zoom(canvas.zoom() * 0.92, "auto"); // fit-viewport leaves no margin
-  canvasBox.querySelector("svg")?.setAttribute("aria-hidden", "true");
+  // The list in words is for the keyboard and for screen readers: a drawing that takes the focus would say nothing.
+  const svg = canvasBox.querySelector("svg");
+  svg?.setAttribute("aria-hidden", "true");
+  svg?.removeAttribute("tabindex");
 }
 
 document.querySelectorAll("[data-xml]").forEach((box) => draw(box));

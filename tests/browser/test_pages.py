@@ -1,0 +1,240 @@
+"""Every page at both widths: axe finds nothing, nothing scrolls sideways, and it works without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests import drawing
+from tests.browser.conftest import somebody
+from tests.serving import APPOINTMENT, Served
+
+BROKEN = drawing.sequence(
+    "Stops",
+    drawing.user_task("t", drawing.field("f"), name="Ask", attributes='camunda:candidateGroups="staff"'),
+    drawing.script("s", "x = missing + 1"),
+    name="A process that stops",
+)
+KINDS = drawing.sequence(
+    "Every_kind_of_field",
+    drawing.user_task(
+        "t",
+        drawing.field("text", required=True, label="A text"),
+        drawing.field("whole", "long", label="A whole number"),
+        drawing.field("part", "double", label="A number"),
+        drawing.field("truth", "boolean", label="Yes or no"),
+        drawing.field("day", "date", label="A day"),
+        name="Every kind of field",
+        attributes='camunda:candidateGroups="staff" camunda:dueDate="2026-01-05T10:00:00Z"',
+    ),
+    drawing.manual_task("by_hand"),
+    name="Every kind of field",
+)
+
+
+def first_task(web: Served) -> str:
+    return f"/tasks/{web.start()['tasks'][0]['id']}"
+
+
+def instance(web: Served) -> str:
+    return f"/instances/{web.start()['id']}"
+
+
+def stopped(web: Served) -> str:
+    web.deploy(BROKEN)
+    begun = web.start("Stops")
+    web.complete(begun["tasks"][0]["id"])
+    return f"/instances/{begun['id']}"
+
+
+def every_field(web: Served) -> str:
+    web.deploy(KINDS)
+    return f"/tasks/{web.start('Every_kind_of_field')['tasks'][0]['id']}"
+
+
+def finished(web: Served) -> str:
+    task = web.start()["tasks"][0]["id"]
+    web.complete(task, specialization="Neurology")
+    return f"/tasks/{task}"
+
+
+PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
+    "sign-in": ("", "/login"),
+    "home": ("staff", "/home"),
+    "home of a patient": ("patient", "/home"),
+    "nothing found": ("staff", "/home?search=nothing-like-this"),
+    "task": ("staff", first_task),
+    "task with every field": ("staff", every_field),
+    "finished task": ("staff", finished),
+    "instances": ("ops", "/instances"),
+    "no instance": ("ops", "/instances?case=none"),
+    "instance": ("staff", instance),
+    "instance with an incident": ("ops", stopped),
+    "models": ("modeler", "/models"),
+    "model": ("modeler", f"/models/{APPOINTMENT}"),
+    "mail": ("admin", "/dev/mail"),
+    "not found": ("staff", "/nothing/here"),
+    "refused": ("patient", "/models"),
+    "API": ("", "/api/v1/docs"),
+}
+"""Who opens it and where it is; a page of yours is one more line."""
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_a_page_is_sound_at_both_widths(browser: Browser, served: Served, size: str, name: str) -> None:
+    user, where = PAGES[name]
+    path = where if isinstance(where, str) else where(served)
+    async with somebody(browser, served, size) as person:
+        if user:
+            await person.sign_in(user)
+        page = await person.open(path)
+        await expect(page.locator("h1")).to_have_count(1)
+        if await page.locator(".plain-diagram").count():
+            await expect(page.locator(".plain-diagram")).to_be_hidden()  # the drawing of bpmn-js has taken its place
+        assert await person.faults() == []
+        assert await person.overflow() <= 0
+        assert await page.evaluate("document.title.includes('DAMS')")
+        assert await small_targets(person.page) == []
+
+
+async def small_targets(page: object) -> list[str]:
+    """Buttons and links standing alone that a finger would miss (WCAG 2.2, 2.5.8: 24 px)."""
+    return await page.evaluate(  # pyright: ignore[reportAttributeAccessIssue]
+        """() => [...document.querySelectorAll('button, [role=button], input, select, summary, nav a')]
+             .filter(one => one.offsetParent && !['hidden', 'radio', 'checkbox'].includes(one.type))
+             .filter(one => one.getBoundingClientRect().height < 24)
+             .map(one => one.outerHTML.slice(0, 120))"""
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "API"])
+async def test_a_page_says_the_same_without_javascript(browser: Browser, served: Served, name: str) -> None:
+    user, where = PAGES[name]
+    path = where if isinstance(where, str) else where(served)
+    async with somebody(browser, served, "390", java_script_enabled=False) as person:
+        if user:
+            await person.sign_in(user)
+        page = await person.open(path)
+        await expect(page.locator("h1")).to_have_count(1)
+        await expect(page.locator("main")).to_be_visible()
+        if await page.locator("[data-xml]").count():
+            await expect(page.locator("[data-xml] > :is(svg, p)")).to_be_visible()
+
+
+async def test_the_first_tab_leads_past_the_menu(browser: Browser, served: Served) -> None:
+    async with somebody(browser, served) as person:
+        await person.sign_in("staff")
+        page = person.page
+        await page.keyboard.press("Tab")
+        skip = page.get_by_role("link", name="Skip to the content")
+        await expect(skip).to_be_focused()
+        await expect(skip).to_be_in_viewport()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#main")).to_be_focused()
+
+
+async def test_what_has_the_focus_can_be_seen(browser: Browser, served: Served) -> None:
+    async with somebody(browser, served) as person:
+        await person.sign_in("staff")
+        page = await person.open(first_task(served))
+        for _ in range(25):
+            await page.keyboard.press("Tab")
+            width = await page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+            where = await page.evaluate("document.activeElement.outerHTML.slice(0, 100)")
+            assert where.startswith("<body") or float(width.removesuffix("px")) >= 2, where
+
+
+async def test_an_incident_is_corrected_and_goes_on(browser: Browser, served: Served) -> None:
+    async with somebody(browser, served) as person:
+        await person.sign_in("ops")
+        page = await person.open(stopped(served))
+        await expect(page.get_by_role("region", name="Incident 1")).to_contain_text("missing")
+        await page.get_by_label("Corrections").fill("not json")
+        await page.get_by_role("button", name="Try again").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Write a JSON object")
+        await page.get_by_label("Corrections").fill('{"missing": 41}')
+        await page.get_by_role("button", name="Try again").click()
+        await expect(page.locator("h1")).to_contain_text("completed")
+
+
+async def test_a_case_is_cancelled_with_a_reason(browser: Browser, served: Served) -> None:
+    async with somebody(browser, served, "390") as person:
+        await person.sign_in("staff")
+        page = await person.open(instance(served))
+        await page.get_by_text("Cancel this case").click()
+        await page.get_by_label("Reason").fill("The patient has moved")
+        await page.get_by_role("button", name="Cancel the case").click()
+        await expect(page.locator("h1")).to_contain_text("cancelled")
+        await expect(page.get_by_role("region", name="History")).to_contain_text("The patient has moved")
+
+
+async def test_a_model_is_deployed_and_a_broken_one_refused(browser: Browser, served: Served, size: str) -> None:
+    async with somebody(browser, served, size) as person:
+        await person.sign_in("modeler")
+        page = await person.open("/models")
+        broken = BROKEN.replace(b"x = missing + 1", b"import os")
+        await page.get_by_label("Files").set_input_files(
+            {"name": "broken.bpmn", "mimeType": "text/xml", "buffer": broken}
+        )
+        await page.get_by_role("button", name="Check and deploy").click()
+        await expect(page.get_by_role("alert")).to_contain_text("1 problem to mend; nothing was deployed")
+        await expect(page.get_by_role("region", name="Problems")).to_contain_text("broken.bpmn")
+        assert await person.faults() == []
+        assert await person.overflow() <= 0
+        name = f"By_page_{size}"
+        fine = BROKEN.replace(b'"Stops"', f'"{name}"'.encode())
+        await page.get_by_label("Files").set_input_files({"name": "fine.bpmn", "mimeType": "text/xml", "buffer": fine})
+        await page.get_by_role("button", name="Check and deploy").click()
+        await expect(page.get_by_role("status").first).to_contain_text("is deployed as version 1")
+        await page.get_by_role("button", name="Start", exact=True).click()
+        await expect(page.get_by_role("status").first).to_contain_text("its first task is for others")
+
+
+async def test_a_new_field_shows_up_by_redeploying_alone(browser: Browser, served: Served) -> None:
+    more = drawing.user_task(
+        "t",
+        drawing.field("f"),
+        drawing.field("blood", label="Blood group"),
+        attributes='camunda:candidateGroups="staff"',
+    )
+    served.deploy(
+        drawing.sequence(
+            "Grows", drawing.user_task("t", drawing.field("f"), attributes='camunda:candidateGroups="staff"')
+        )
+    )
+    before = f"/tasks/{served.start('Grows')['tasks'][0]['id']}"
+    served.deploy(drawing.sequence("Grows", more))
+    after = f"/tasks/{served.start('Grows')['tasks'][0]['id']}"
+    async with somebody(browser, served) as person:
+        await person.sign_in("staff")
+        page = await person.open(before)
+        await expect(page.get_by_label("Blood group")).to_have_count(0)
+        page = await person.open(after)
+        await expect(page.get_by_label("Blood group")).to_be_visible()
+
+
+async def test_wrong_sign_in_says_so_and_keeps_the_name(browser: Browser, served: Served, size: str) -> None:
+    async with somebody(browser, served, size) as person:
+        page = await person.open("/login")
+        await expect(page.locator("#username")).to_be_focused()
+        await page.fill("#username", f"nobody-{size}")
+        await page.fill("#password", "wrong")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("alert")).to_have_text("The user name or the password is not right.")
+        await expect(page.locator("#username")).to_have_value(f"nobody-{size}")
+        assert await person.faults() == []
+
+
+async def test_the_relay_mails_about_an_incident_and_the_page_shows_it(browser: Browser, served: Served) -> None:
+    case = served.call("GET", stopped(served))["case"]
+    async with somebody(browser, served) as person:
+        await person.sign_in("admin")
+        page = await person.open("/dev/mail")
+        for _ in range(100):
+            if case in await page.content():
+                break
+            await page.wait_for_timeout(100)
+            await page.reload()
+        await expect(page.get_by_text(case).first).to_be_attached()

@@ -1,0 +1,86 @@
+"""The web as it runs in production: granian, a relay and a mail sink on a database with the demo clinic."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from app.dev.state import free_ports
+from tests.conftest import CHEAP_HASHES, PASSWORD, PASSWORD_OF_ALL, REDIS, SECRET, cluster, running
+
+API = "/api/v1"
+APPOINTMENT = "Process_ApptDams01"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running web: its address, and the folder of the mail that its relay sends."""
+
+    url: str
+    mail: Path
+
+    def call(self, method: str, path: str, user: str = "staff", **further: Any) -> Any:
+        """What the JSON API answers *user*; for what a test needs before it begins."""
+        with httpx.Client(base_url=self.url + API, timeout=60) as client:
+            token = client.post("/token", json={"username": user, "password": PASSWORD_OF_ALL}).raise_for_status()
+            headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
+            return client.request(method, path, headers=headers, **further).raise_for_status().json()
+
+    def start(self, process_id: str = APPOINTMENT, user: str = "staff", **body: Any) -> Any:
+        return self.call("POST", f"/models/{process_id}/instances", user, json=body)
+
+    def complete(self, task_id: str, user: str = "staff", **variables: Any) -> Any:
+        return self.call("POST", f"/tasks/{task_id}/complete", user, json={"variables": variables})
+
+    def deploy(self, content: bytes, name: str = "model.bpmn") -> Any:
+        return self.call("POST", "/deployments", "modeler", files={"file": (name, content)})
+
+
+@contextlib.contextmanager
+def serving(template: str, mail: Path) -> Iterator[Served]:
+    """A web of its own on a copy of *template*, from the first answer of `/readyz` on."""
+    server, name = cluster(), f"t_{uuid4().hex}"
+    asyncio.run(server.create_database(name, template))
+    web, smtp = free_ports(2)
+    environment = {
+        "DAMS_DATABASE__URL": server.serving_url(name),
+        "DAMS_REDIS__URL": f"redis://:{PASSWORD}@127.0.0.1:{os.environ[REDIS]}/0",
+        "DAMS_SECURITY__SECRET_KEY": SECRET,
+        "DAMS_MAIL__PORT": str(smtp),
+        "DAMS_MAIL__SINK": str(mail),
+        "DAMS_WEB__DEMO": "true",
+        "DAMS_WEB__SECURE_COOKIES": "false",
+        "DAMS_WEB__TEST_CLOCK": "true",
+        **CHEAP_HASHES,
+    }
+    granian = ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(web)]
+    granian += ["--workers", "1", "--blocking-threads", "16", "--no-ws", "--log-level", "warning", "app.web.wsgi:app"]
+    with (
+        running(["-m", "app.dev.smtp_sink", str(smtp), str(mail)], environment),
+        running(granian, environment) as process,
+        running(["-m", "workers.relay"], environment),
+    ):
+        url = f"http://127.0.0.1:{web}"
+        deadline = time.monotonic() + 300
+        while not _ready(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the web did not come up: {process.poll()}")
+            time.sleep(0.1)
+        yield Served(url, mail)
+    asyncio.run(server.drop_database(name))
+
+
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
