@@ -105,6 +105,8 @@ class LoadedSpec:
     numbers: dict[str, dict[str, int]]
     watches: bool
     """Whether any element waits for a condition on the data."""
+    forks: bool
+    """Whether an instance can ever have two tokens side by side."""
 
 
 def store(parser: Any, process_id: str, file_ids: Mapping[str, str]) -> bytes:
@@ -129,7 +131,13 @@ def load(content: bytes) -> LoadedSpec:
     specs = {name: _restore(spec) for name, spec in stored["specs"].items()}
     numbers = {name: {task: number for number, task in enumerate(order)} for name, order in names.items()}
     watches = any(task.watches for spec in specs.values() for task in spec.task_specs.values())
-    return LoadedSpec(specs[stored["process"]], specs, names, numbers, watches)
+    forks = any(_forks(task) for spec in specs.values() for task in spec.task_specs.values())
+    return LoadedSpec(specs[stored["process"]], specs, names, numbers, watches, forks)
+
+
+def _forks(task: Any) -> bool:
+    chooses = isinstance(task, nodes.ExclusiveGateway | events.EventGateway)
+    return (len(task.outputs) > 1 and not chooses) or isinstance(task, loops.ParallelMultiInstance)
 
 
 def _upgraded(content: bytes) -> dict[str, Any]:

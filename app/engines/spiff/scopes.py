@@ -73,7 +73,7 @@ class Scope(Mixin):
             self.aside.pop(token.id, None)
             self.top_workflow.failures.pop(token.id, None)
             self.top_workflow.watchers.pop(token.id, None)
-        if token.task_spec.watches and after == TaskState.WAITING:
+        if after == TaskState.WAITING and token.task_spec.watches:
             self.top_workflow.watchers[token.id] = token
         if token.task_spec.trace_id is not None and not token.hidden:
             self._trace(token, before, after)

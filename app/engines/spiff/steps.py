@@ -227,12 +227,15 @@ def _drive(instance: Instance, budget: _Budget) -> None:
 
 def _step(instance: Instance, token: Token) -> None:
     """Run one element; what goes wrong stays with it and its neighbours go on."""
-    instance.catch_up(token)
+    forks = instance.loaded.forks
+    if forks:
+        instance.catch_up(token)
     before = token.data
     token.data = dict(before)
     try:
         token.run()
-        instance.keep_changes(token, before)
+        if forks:
+            instance.keep_changes(token, before)
     except BpmnErrorRaised as error:
         token.step_back(before)
         if not _caught(instance, token, error):
