@@ -13,10 +13,13 @@ from app.clinic import demo
 from app.core.settings import ROOT, settings
 from app.db import migrate
 from app.db.session import Session, dispose, transaction
-from app.engines.spiff import models
+from app.engines.spiff import models, payment
+from app.engines.spiff.coded import writing
 from app.engines.spiff.specs import BundleFile
 
 SHIPPED = ROOT / "bpmn/spiff"
+PAYMENT = SHIPPED / "payment.json"
+"""The payment process as a file: a test holds it to the specification in Python that is deployed here."""
 
 
 async def seed(password: str) -> None:
@@ -33,6 +36,8 @@ async def deploy_shipped(session: Session) -> None:
     for path in sorted(SHIPPED.glob("*.bpmn")):
         report = await models.check([BundleFile(path.name, path.read_bytes())])
         await models.deploy(session, None, report, note="ships with DAMS")
+    report = await models.check([BundleFile(PAYMENT.name, writing.dump(payment.spec()))])
+    await models.deploy(session, None, report, note="ships with DAMS")
 
 
 if __name__ == "__main__":

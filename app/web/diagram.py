@@ -30,7 +30,7 @@ def draw(
     model: StoredModel, done: Iterable[str] = (), now: Iterable[str] = (), trouble: Iterable[str] = ()
 ) -> Markup | None:
     """The drawing as inline SVG, or None for a file without coordinates. Names are escaped: they come from outside."""
-    root = etree.fromstring(model.xml, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+    root = etree.fromstring(model.diagram, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
     boxes = [box for shape in root.iter(f"{DI}BPMNShape") if (box := _box(shape)) and box.id in model.elements]
     lines = [_line(edge) for edge in root.iter(f"{DI}BPMNEdge") if edge.get("bpmnElement") in model.elements]
     if not boxes:

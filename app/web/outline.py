@@ -72,7 +72,7 @@ def _leads(model: StoredModel, label: str, target: str) -> str:
 
 def _flows(model: StoredModel) -> dict[str, list[tuple[str, str]]]:
     """Element id → (label, target id) of each sequence flow out of it, and of what sits on its boundary."""
-    root = etree.fromstring(model.xml, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+    root = etree.fromstring(model.diagram, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
     found: dict[str, list[tuple[str, str]]] = {}
     for flow in root.iter(f"{BPMN}sequenceFlow"):
         found.setdefault(flow.get("sourceRef", ""), []).append((flow.get("name", ""), flow.get("targetRef", "")))

@@ -17,6 +17,7 @@ from app.core.settings import settings
 MENU = (
     ("home.show", "My tasks", ()),
     ("instances.listing", "Instances", ("doctor", "staff", "admin", "ops")),
+    ("payment.start", "Payments", ("staff", "admin")),
     ("models.listing", "Models", ("modeler", "admin", "ops")),
     ("pipelines.listing", "Pipelines", ("admin", "staff", "doctor", "ops")),
     ("mailbox.listing", "Mail", ("admin", "ops", "staff")),

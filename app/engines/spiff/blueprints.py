@@ -109,15 +109,18 @@ class LoadedSpec:
     """Whether an instance can ever have two tokens side by side."""
 
 
-def store(parser: Any, process_id: str, file_ids: Mapping[str, str]) -> bytes:
+def store(parser: Any, process_id: str, file_ids: Mapping[str, str], *, coded: bool = False) -> bytes:
     """The stored form of one process. *file_ids* gives the file's id where a task spec has another one.
+
+    A *coded* process tells its events as SpiffWorkflow does, and computes its conditions exactly.
 
     Raises SpiffWorkflow's `ValidationException` for what its parser cannot read.
     """
     used = parser.get_subprocess_specs(process_id, require_call_activity_specs=False)
     specs = {process_id: parser.get_spec(process_id), **{name: spec for name, spec in used.items() if spec is not None}}
     converted = {name: _convert(spec, file_ids) for name, spec in specs.items()}
-    return bytes([VERSION]) + msgspec.msgpack.encode({"process": process_id, "specs": converted})
+    form = {"process": process_id, "specs": converted} | ({"coded": True} if coded else {})
+    return bytes([VERSION]) + msgspec.msgpack.encode(form)
 
 
 def load(content: bytes) -> LoadedSpec:
@@ -129,6 +132,8 @@ def load(content: bytes) -> LoadedSpec:
     stored = _upgraded(content)
     names = {name: list(spec["task_specs"]) for name, spec in stored["specs"].items()}
     specs = {name: _restore(spec) for name, spec in stored["specs"].items()}
+    if stored.get("coded"):
+        _tell_all(specs[stored["process"]])
     numbers = {name: {task: number for number, task in enumerate(order)} for name, order in names.items()}
     watches = any(task.watches for spec in specs.values() for task in spec.task_specs.values())
     forks = any(_forks(task) for spec in specs.values() for task in spec.task_specs.values())
@@ -199,6 +204,13 @@ def _restore(stored: dict[str, Any]) -> Any:
         if isinstance(task, joins.InclusiveGateway):
             task.reach = joins.reachable(task, spec.task_specs)
     return spec
+
+
+def _tell_all(spec: Any) -> None:
+    for task in spec.task_specs.values():
+        task.tells_all = True
+        if isinstance(task, nodes.ExclusiveGateway):
+            task.cond_task_specs = [(asked and nodes.Exactly(asked.args[0]), to) for asked, to in task.cond_task_specs]
 
 
 def _asks_conditions(task: Any) -> bool:

@@ -26,6 +26,7 @@ from app.engines.spiff.models import StoredModel
 from app.engines.spiff.outcome import Outcome
 from app.engines.spiff.records import InstanceView, TaskRef
 from app.engines.spiff.saving import Change
+from app.engines.spiff.values import shown
 
 MAX_KEY = 200
 MOST_INCIDENTS = 2**31 - 1
@@ -107,7 +108,9 @@ async def complete(
         return given, steps.complete(model.spec, row.state, task_id, given, bounds=bounds(), now=row.now)
 
     given, outcome = await _run(step)
-    change = Change("task.completed", actor.id, {"element": row.element_id, "entries": given}, task_id, True, key)
+    change = Change(
+        "task.completed", actor.id, {"element": row.element_id, "entries": shown(given)}, task_id, True, key
+    )
     await saving.update(session, model, row, outcome, change)
     return await _after(session, model, row.id, outcome, change, row.business_key, row.started_at, row)
 

@@ -11,7 +11,7 @@ import SpiffWorkflow.bpmn.parser.task_parsers
 import SpiffWorkflow.bpmn.specs.control
 import SpiffWorkflow.bpmn.specs.defaults
 import SpiffWorkflow.bpmn.specs.event_definitions
-from SpiffWorkflow import bpmn, task
+from SpiffWorkflow import bpmn, operators, specs, task
 from SpiffWorkflow.bpmn import parser, util
 from SpiffWorkflow.bpmn.serializer import DEFAULT_CONFIG, BpmnWorkflowSerializer
 from SpiffWorkflow.bpmn.serializer.helpers import DefaultRegistry
@@ -54,3 +54,15 @@ Serializer: Any = BpmnWorkflowSerializer
 Registry: Any = DefaultRegistry
 DefinitionConverter: Any = event_definition.EventDefinitionConverter
 CONVERTERS: Any = DEFAULT_CONFIG
+
+# SpiffWorkflow's specifications without BPMN, for processes that are written as code or JSON.
+WorkflowSpec: Any = specs.WorkflowSpec
+StartTask: Any = specs.StartTask
+Simple: Any = specs.Simple
+ExclusiveChoice: Any = specs.ExclusiveChoice
+Attrib: Any = operators.Attrib
+Operator: Any = operators.Operator
+Equal: Any = operators.Equal
+NotEqual: Any = operators.NotEqual
+LessThan: Any = operators.LessThan
+GreaterThan: Any = operators.GreaterThan

@@ -106,7 +106,13 @@ async def trace(session: Session, actor: Actor, instance_id: UUID) -> list[Trace
                 order by id""").columns(trace=JSONB),
         {"case": shown.case, "id": instance_id},
     )
-    entries = [(row.at, element, event) for row in rows for element, event in row.trace]
+    # A coded process tells `reached` and `ready`; the trace has one word for both, which the timeline tells apart.
+    entries = [
+        (row.at, element, "entered" if event == "reached" else str(event))
+        for row in rows
+        for element, event in row.trace
+        if event != "ready"
+    ]
     found: list[TraceRow] = []
     for number, (at, element_id, event) in enumerate(entries, 1):
         element = model.elements.get(element_id)

@@ -23,6 +23,7 @@ from app.db import driver
 from app.db.driver import Statement
 from app.db.session import Session
 from app.engines.spiff import specs, starts
+from app.engines.spiff.coded import compiling
 from app.engines.spiff.elements import Element, UserTaskInfo
 from app.engines.spiff.forms import Form
 from app.engines.spiff.records import DeployedModel, ModelRow, Receipt
@@ -53,6 +54,8 @@ class StoredModel:
         self.elements: dict[str, Element] = {e["id"]: Element(**e) for e in _json(row.elements)}
         self.forms: dict[str, Form] = {key: Form.from_list(form) for key, form in _json(row.forms).items()}
         self.tasks: dict[str, UserTaskInfo] = {key: UserTaskInfo(**info) for key, info in _json(row.tasks).items()}
+        self.diagram: bytes = compiling.drawn(self.file, self.xml)
+        """BPMN with places: the file itself, or what is drawn for a coded process."""
         self._bytes: bytes = row.spec
         self._loading = threading.Lock()
         self._spec: LoadedSpec | None = None

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.engines.spiff import compensation, library, mapping
+from app.engines.spiff import compensation, exact, library, mapping
+from app.engines.spiff.expressions import compile_expression
 from app.engines.spiff.library import Mixin, TaskSpec, TaskState, control, elements
 from app.engines.spiff.scopes import Failure
 from app.engines.spiff.tokens import Token
@@ -41,6 +42,8 @@ class Flow(Mixin):
     quiet = False
     momentary = False
     looks_around = False
+    tells_all = False
+    """The trace shows `reached` and `ready`, SpiffWorkflow's events of a task, instead of one `entered`."""
     trace_id: str | None = None
     chooses = False
     """The run itself makes the children, as a gateway with conditions does."""
@@ -147,6 +150,16 @@ class PlainTask(Flow, elements.NoneTask):
 
 class ScriptTask(Flow, elements.ScriptTask):
     pass
+
+
+class Exactly:
+    """A condition of a coded process: computed over decimals, without a sandbox."""
+
+    def __init__(self, expression: str) -> None:
+        self.compiled = compile_expression(expression)
+
+    def _matches(self, my_task: Token) -> bool:
+        return bool(exact.evaluate(self.compiled, my_task.data))
 
 
 class ExclusiveGateway(Flow, elements.ExclusiveGateway):

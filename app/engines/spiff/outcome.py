@@ -11,7 +11,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 Status = Literal["running", "completed", "failed"]
-Happening = Literal["entered", "completed", "cancelled", "failed"]
+Happening = Literal["entered", "reached", "ready", "completed", "cancelled", "failed"]
+"""`reached` and `ready` are what a coded process tells instead of `entered`."""
 
 
 @dataclass(frozen=True, slots=True)

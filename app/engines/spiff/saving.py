@@ -20,7 +20,9 @@ from app.db import driver
 from app.db.driver import Statement
 from app.db.session import Session
 from app.engines import notify, outbox
-from app.engines.spiff import forms
+from app.engines.spiff import forms, listeners, models
+from app.engines.spiff.coded import compiling
+from app.engines.spiff.listeners import Heard
 from app.engines.spiff.models import StoredModel
 from app.engines.spiff.outcome import OpenTask, Outcome
 
@@ -248,10 +250,27 @@ async def _follow(
         key = f"{change.step}:{number}"
         payload = {"name": event.name, "payload": event.payload}
         await outbox.enqueue(session, f"bpmn-{event.kind}", key, payload, case=change.case_no, instance_id=instance_id)
+    moves = [(entry.element_id, str(entry.event)) for entry in outcome.trace]
+    await _tell(session, model, instance_id, change, outcome.variables, moves)
     for task in new:
         info = model.tasks.get(task.element_id)
         if info and info.assignee:
             await notify.task_mail(session, task.id, info.assignee, case=change.case_no, instance_id=instance_id)
+
+
+async def _tell(
+    session: Session,
+    model: StoredModel,
+    instance_id: UUID,
+    change: Change,
+    variables: dict[str, Any],
+    moves: list[tuple[str, str]],
+) -> None:
+    """Let who listens to a coded process hear what its tasks did."""
+    if compiling.is_coded(model.file):
+        case = change.case_no or ""
+        heard = [Heard(name, event, instance_id, case, change.actor_id, variables) for name, event in moves]
+        await listeners.tell(session, model.process_id, heard)
 
 
 async def _save_timers(session: Session, instance_id: UUID, timers: list[Any]) -> None:
@@ -350,3 +369,5 @@ async def cancel(session: Session, row: Any, change: Change) -> None:
         "trace": [[element, "cancelled"] for element in stopped] or None,
     }
     await _execute(session, [_EVENT], parameters)
+    model = await models.by_id(session, row.model_id)
+    await _tell(session, model, row.id, change, row.variables, [(element, "cancelled") for element in stopped])

@@ -85,7 +85,12 @@ class Scope(Mixin):
 
     def _trace(self, token: Token, before: int, after: int) -> None:
         spec, note = token.task_spec, self.top_workflow.note
-        if spec.momentary:
+        if spec.tells_all and after & REACHED:
+            if not before & REACHED:
+                note(spec.trace_id, "reached")
+            if after == TaskState.READY:
+                note(spec.trace_id, "ready")
+        elif spec.momentary and not spec.tells_all:
             if after == TaskState.COMPLETED:
                 note(spec.trace_id, "entered")
                 note(spec.trace_id, "completed")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-from app.engines.spiff import values
+from app.engines.spiff import exact, values
 from app.engines.spiff.nodes import CannotGoOn
 from app.engines.spiff.sandbox import (
     BpmnErrorRaised,
@@ -33,7 +34,7 @@ class ScriptEngine:
         """Some specs ask the environment of the engine instead; it is the same here."""
 
     def execute(self, task: Token, script: str, external_context: Mapping[str, Any] | None = None) -> bool:
-        """Run a script on a token's data.
+        """Run a script on a token's data; it sees an exact amount as its text.
 
         Raises:
             ScriptFailed, BpmnErrorRaised: as the sandbox says.
@@ -41,7 +42,8 @@ class ScriptEngine:
         """
         top = task.workflow.top_workflow
         given = {**external_context, **task.data} if external_context else task.data
-        changed = self._sandbox.execute(compile_script(script), given, now=top.now)
+        told = {name: str(value) if isinstance(value, Decimal) else value for name, value in given.items()}
+        changed = self._sandbox.execute(compile_script(script), told, now=top.now)
         values.check(changed, top.bounds.variable_bytes)
         data = {**task.data, **changed}
         check_total(data, top.bounds.instance_bytes)
@@ -55,7 +57,10 @@ class ScriptEngine:
         else:
             data, now = task, None
         given = {**external_context, **data} if external_context else data
-        return self._sandbox.evaluate(compile_expression(expression), given, now=now)
+        compiled = compile_expression(expression)
+        if exact.concerns(compiled, given):
+            return exact.evaluate(compiled, given)
+        return self._sandbox.evaluate(compiled, given, now=now)
 
     def evaluate_on(self, data: Mapping[str, Any], expression: str, task: Token) -> Any:
         """The value of an expression on other data than the token's own. Raises as `execute`."""

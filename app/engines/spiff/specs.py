@@ -13,6 +13,8 @@ from typing import Literal
 from app.core.errors import Problem
 from app.engines.spiff import blueprints, checks
 from app.engines.spiff.blueprints import LoadedSpec
+from app.engines.spiff.checks import CheckedFile, CheckedProcess
+from app.engines.spiff.coded import compiling
 from app.engines.spiff.elements import Element, UserTaskInfo
 from app.engines.spiff.forms import Form
 from app.engines.spiff.library import ValidationException
@@ -59,11 +61,16 @@ class CheckReport:
 
 def check_bundle(files: Sequence[BundleFile]) -> CheckReport:
     """Check a bundle and compile its processes. Never raises for bad input: what is wrong stands in the report."""
-    checked = checks.run(files)
-    problems = list(checked.problems)
-    if not checked.ok:
+    checked = checks.run([file for file in files if not compiling.is_coded(file.name)])
+    problems, ready = list(checked.problems), list(checked.files)
+    for file in files:
+        if compiling.is_coded(file.name):
+            found, complaints = compiling.check(file)
+            problems += complaints + _taken(file.name, found, ready)
+            ready += [found] if found else []
+    if any(problem.severity == "error" for problem in problems):
         return CheckReport(problems, [])
-    return _compile(checked, problems)
+    return _compile(ready, problems)
 
 
 def load_spec(spec: bytes) -> LoadedSpec:
@@ -75,17 +82,30 @@ def load_spec(spec: bytes) -> LoadedSpec:
     return blueprints.load(spec)
 
 
-def _compile(checked: checks.Checked, problems: list[Problem]) -> CheckReport:
+def _taken(file: str, found: CheckedFile | None, others: list[CheckedFile]) -> list[Problem]:
+    """A process is started by its id, whatever file it stands in."""
+    known = {process.id: other.name for other in others for process in other.processes}
+    return [
+        Problem(file, 1, "process", process.id, process.name, "duplicate-id", "error",
+                f"the id {process.id} also stands in {known[process.id]}", "change one of them")
+        for process in (found.processes if found else ())
+        if process.id in known
+    ]  # fmt: skip
+
+
+def _compile(checked: Sequence[CheckedFile], problems: list[Problem]) -> CheckReport:
     parser, file_ids = ModelParser(), dict[str, str]()
-    taken = {process.id for file in checked.files for process in file.processes}
-    for file in checked.files:
+    taken = {process.id for file in checked for process in file.processes}
+    for file in checked:
         if file.engine == "spiff":
             parser.add_bpmn_xml(prepare(file.tree, taken, file_ids), file.name)
     models: list[CompiledModel] = []
-    for file in checked.files:
+    for file in checked:
         for process in file.processes:
             try:
-                spec = blueprints.store(parser, process.id, file_ids) if file.engine == "spiff" else b""
+                spec = (
+                    blueprints.store(parser, process.id, file_ids, coded=file.coded) if file.engine == "spiff" else b""
+                )
             except (ValidationException, KeyError, ValueError, TypeError, NotImplementedError) as error:
                 problems.append(_refusal(file.name, process.id, error, file_ids))
                 continue
@@ -94,7 +114,7 @@ def _compile(checked: checks.Checked, problems: list[Problem]) -> CheckReport:
     return report if report.ok else CheckReport(problems, [])
 
 
-def _model(file: checks.CheckedFile, process: checks.CheckedProcess, spec: bytes) -> CompiledModel:
+def _model(file: CheckedFile, process: CheckedProcess, spec: bytes) -> CompiledModel:
     return CompiledModel(
         process_id=process.id,
         name=process.name,

@@ -10,6 +10,7 @@ from app.core.errors import BadRequest
 from app.db.session import reading
 from app.engines import deployments
 from app.engines.spiff import models
+from app.engines.spiff.coded import compiling
 from app.engines.spiff.specs import BundleFile
 from app.web.api import schemas
 from app.web.api.contract import Group
@@ -87,4 +88,5 @@ async def xml(given: schemas.VersionQuery, process_id: str) -> Response:
     """The file as it was uploaded"""
     async with reading() as session:
         model = await models.find(session, process_id, given.version)
-    return Response(model.xml, content_type="application/xml")
+    kind = "application/json" if compiling.is_coded(model.file) else "application/xml"
+    return Response(model.xml, content_type=kind)

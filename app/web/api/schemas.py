@@ -268,7 +268,7 @@ class Option(BaseModel):
 class FormField(BaseModel):
     id: str
     label: str
-    type: Literal["string", "long", "double", "boolean", "date", "enum"]
+    type: Literal["string", "long", "double", "money", "boolean", "date", "enum"]
     required: bool
     readonly: bool
     default: Any

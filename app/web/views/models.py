@@ -66,10 +66,10 @@ async def show(process_id: str) -> str:
 @blueprint.get("/models/<process_id>/<int:version>/xml")
 @signed_in
 async def xml(process_id: str, version: int) -> Response:
-    """The file as it was uploaded; the diagram on pages is drawn from it."""
+    """What the diagram on pages is drawn from: the file as it was uploaded, or the drawing of a coded process."""
     async with reading() as session:
         model = await models.find(session, process_id, version)
-    return Response(model.xml, content_type="application/xml")
+    return Response(model.diagram, content_type="application/xml")
 
 
 def _where(engine: str) -> str:

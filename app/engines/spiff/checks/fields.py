@@ -16,8 +16,8 @@ from app.engines.spiff.intake import Xml
 _ID = re.compile(r"[^\W\d_]\w*(?:\.[^\W\d_]\w*){0,4}")
 _CONSTRAINTS = ("required", "readonly", "min", "max", "minlength", "maxlength", "pattern")
 _FITS: dict[str, tuple[FieldType, ...]] = {
-    "min": ("long", "double"),
-    "max": ("long", "double"),
+    "min": ("long", "double", "money"),
+    "max": ("long", "double", "money"),
     "minlength": ("string",),
     "maxlength": ("string",),
     "pattern": ("string",),
@@ -186,7 +186,8 @@ class _FieldReader:
         except ValueError as error:
             self.complain("field-default", f"its default {text[:40]!r} does not fit the field: {error}", "correct it")
             return field
-        return replace(field, default=default)
+        # Amounts are kept as text where there is only JSON.
+        return replace(field, default=text.strip() if field.type == "money" else default)
 
 
 def _truth(config: str | None) -> bool:

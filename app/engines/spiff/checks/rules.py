@@ -19,6 +19,7 @@ expression-dialect expression-syntax field-constraint field-default field-id fie
 form-key ad-hoc input-output instantiate io-specification link-event loop-bound
 message-name missing-id multi-instance multi-instance-behavior no-end-event no-executable-process no-start-event
 not-xml output-missing priority schema script-format script-import script-missing script-name script-syntax
+json-syntax spec-class spec-flow spec-member spec-name spec-operator
 several-event-definitions several-start-events start-event-type sub-process-start timer-syntax
 token-quantity too-deep too-large too-many-elements unbound-service unsupported-element
 feel-equals zeebe-construct zeebe-extension zeebe-retries

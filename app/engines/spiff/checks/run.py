@@ -62,6 +62,8 @@ class CheckedFile:
     engine: Literal["spiff", "zeebe"]
     tree: Xml
     processes: tuple[CheckedProcess, ...]
+    coded: bool = False
+    """Written as JSON: the tree is drawn from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +193,15 @@ def _united(parts: Sequence[Mapping[str, T]]) -> dict[str, T]:
 
 
 def _finished(model: Model, file: File, forms: dict[str, Form], tasks: dict[str, UserTaskInfo]) -> CheckedFile:
-    processes = tuple(_process(model, process, forms, tasks) for process in model.processes)
+    processes = tuple(process_of(model, process, forms, tasks) for process in model.processes)
     engine = intake.engine_of(model.root)
     if engine == "spiff":
         normal.normalise(model)
     return CheckedFile(file.name, file.content, engine, model.root, processes)
 
 
-def _process(model: Model, process: Xml, forms: dict[str, Form], tasks: dict[str, UserTaskInfo]) -> CheckedProcess:
+def process_of(model: Model, process: Xml, forms: dict[str, Form], tasks: dict[str, UserTaskInfo]) -> CheckedProcess:
+    """What pages and the API need to know about one process."""
     elements: dict[str, Element] = {}
     for node in process.iter(f"{B}*"):
         own = normaliser.file_id(node.get("id", ""))
