@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.clinic import audit
 from app.core.actor import Actor
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 from app.core.ids import uuid7
 from app.db.session import Session
 
@@ -101,3 +101,27 @@ async def show(session: Session, outbox_id: UUID) -> Effect:
     if row is None:
         raise NotFound("No such effect.")
     return Effect(**cast("dict[str, Any]", row))
+
+
+async def give_up(session: Session, actor: Actor, outbox_id: UUID, reason: str) -> None:
+    """Leave a parked effect unsent for good and close its incident; the timeline keeps who and why.
+
+    Raises:
+        Invalid: no reason was given.
+        NotFound: it is not parked.
+    """
+    actor.require("ops", "admin")
+    if not reason.strip() or len(reason) > 1000:
+        raise Invalid({"reason": "Say in up to 1,000 characters why."})
+    row = (
+        await session.execute(
+            text("""update incident n set resolved_at = now(), resolved_by = :actor from outbox o
+                    where o.id = :id and o.state = 'dead' and n.outbox_id = o.id and n.resolved_at is null
+                    returning o.case_no, o.kind"""),
+            {"id": outbox_id, "actor": actor.id},
+        )
+    ).first()
+    if row is None:
+        raise NotFound("No parked effect of this id.")
+    data = {"outbox": str(outbox_id), "kind": row.kind, "reason": reason.strip()}
+    await audit.record(session, "outbox.given-up", actor_id=actor.id, case=row.case_no, data=data)

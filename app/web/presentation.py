@@ -20,6 +20,7 @@ MENU = (
     ("payment.start", "Payments", ("staff", "admin")),
     ("models.listing", "Models", ("modeler", "admin", "ops")),
     ("pipelines.listing", "Pipelines", ("admin", "staff", "doctor", "ops")),
+    ("ops.show", "Operations", ("ops", "admin")),
     ("mailbox.listing", "Mail", ("admin", "ops", "staff")),
 )
 STATES = {
@@ -45,6 +46,11 @@ def moment(value: datetime | str | None) -> str:
     if at.date() == today.date():
         return f"today, {at:%H:%M}"
     return f"{at.day} {at:%b}, {at:%H:%M}" if at.year == today.year else f"{at.day} {at:%b %Y}, {at:%H:%M}"
+
+
+def clock(value: datetime) -> str:
+    """A time of day to the second, for what changes while one looks."""
+    return f"{value.astimezone(zone()):%H:%M:%S}"
 
 
 def due(value: datetime | None) -> dict[str, str]:
@@ -98,6 +104,7 @@ def register(flask: Flask) -> None:
     shared.update(csrf=csrf_field, fresh_key=lambda: str(uuid7()))
     flask.jinja_env.trim_blocks = flask.jinja_env.lstrip_blocks = True
     flask.add_template_filter(moment)
+    flask.add_template_filter(clock)
     flask.add_template_filter(due)
     flask.add_template_filter(said)
     flask.add_template_filter(lambda state: STATES.get(state, state), "in_words")

@@ -66,3 +66,18 @@ if (form) {
   form.addEventListener("focusout", keep);
   setInterval(keep, 10000);
 }
+
+// A part that changes by itself is asked for again, but never under somebody's hands.
+document.querySelectorAll("[data-live]").forEach((part, n) => {
+  setInterval(async () => {
+    if (document.hidden || part.contains(document.activeElement) || part.querySelector("details[open]")) return;
+    try {
+      const answer = await fetch(location.href, { credentials: "same-origin" });
+      if (!answer.ok) return;
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelectorAll("[data-live]")[n];
+      if (next && !part.contains(document.activeElement) && !part.querySelector("details[open]")) part.innerHTML = next.innerHTML;
+    } catch {
+      part.dataset.lost = "yes"; // the time above says how old the figures are
+    }
+  }, part.dataset.live * 1000);
+});
