@@ -737,7 +737,7 @@ FAULTS = [
         field('id="a" type="file"'),
         "t",
         "field a: the type 'file' is not known",
-        "use one of string, long, double, boolean, date, enum",
+        "use one of string, long, double, money, boolean, date, enum",
     ),
     Fault(
         "field-id",
