@@ -38,25 +38,38 @@ async def take() -> Response | tuple[str, int]:
     try:
         async with transaction() as session:
             view = await payment.pay(session, actor(), entered, key=key, case=case)
-            released = await _released(session, view)
+            covered = await _covered(session, view)
     except Invalid as error:
         return await _form(entered, error.errors), 422
-    return redirect(url_for("payment.onrelease" if released else "payment.onhold", instance=view.id), 307)
+    return redirect(url_for("payment.released" if covered else "payment.held", instance=view.id), 307)
 
 
-@blueprint.route("/payment/onrelease", methods=["GET", "POST"])
+@blueprint.get("/payment/onrelease")
 @allow(*DESK)
 async def onrelease() -> str:
     return await _outcome(released=True)
 
 
-@blueprint.route("/payment/onhold", methods=["GET", "POST"])
+@blueprint.get("/payment/onhold")
 @allow(*DESK)
 async def onhold() -> str:
     return await _outcome(released=False)
 
 
-async def _released(session: Session, view: InstanceView) -> bool:
+@blueprint.post("/payment/onrelease")
+@allow(*DESK)
+async def released() -> str:
+    """Where the form of a payment arrives when its process has released it; nothing is written any more."""
+    return await _outcome(released=True)
+
+
+@blueprint.post("/payment/onhold")
+@allow(*DESK)
+async def held() -> str:
+    return await _outcome(released=False)
+
+
+async def _covered(session: Session, view: InstanceView) -> bool:
     if view.incidents or view.tasks:
         raise Conflict(f"The payment of case {view.case} needs attention: ops was told.")
     return (await billing.payment(session, str(view.id))).released
