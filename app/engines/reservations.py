@@ -5,16 +5,17 @@ The specification's synchronous calls go straight to the engine, outside any tra
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 
 from app.clinic import appointments, local_time
 from app.clinic.appointments import Appointment, Wanted
 from app.core import envelope
 from app.core.actor import Actor
-from app.core.errors import Conflict, Invalid, NotFound
+from app.core.errors import Conflict, DamsError, Invalid, NotFound
 from app.core.log import log
 from app.db.session import Session, reading
 from app.engines import outbox, temporal
@@ -65,7 +66,11 @@ async def reserve(actor: Actor, wanted: Wanted) -> Details:
         )
     except Conflict as error:
         raise Conflict(f"The ticket {wanted.ticketid} was used before.", field="ticketid") from error
-    return _details(await _updated(handle.id, "reserved"))
+    try:
+        return _details(await _updated(handle.id, "reserved"))
+    except (Conflict, Invalid):
+        await _ended(handle.id)
+        raise
 
 
 async def details(actor: Actor, ticketid: str) -> Details:
@@ -149,6 +154,13 @@ async def _updated(name: str, update: str, *given: Any) -> Any:
             return await client.get_workflow_handle(name).execute_update(update, *given)
     except WorkflowUpdateFailedError as error:
         raise temporal.translated(error) from error
+
+
+async def _ended(name: str) -> None:
+    """Until a refused workflow has ended: from then on its ticket can be used again."""
+    with contextlib.suppress(WorkflowFailureError, DamsError):
+        async with temporal.limited() as client:
+            await client.get_workflow_handle(name).result()
 
 
 async def _refuse_known(ticketid: str) -> None:
