@@ -79,19 +79,49 @@ async def _complete(run_id: UUID, result: Any) -> None:
 
 @plain("dams.broken")
 def broken(task_id: str, run_id: str) -> None:
-    """The error callback of every task: what could not write its own failure, being killed, is written down here."""
-    child.run(_broken(task_id, UUID(run_id)))
+    """The error callback of every task. A step writes its own failure; here comes what happened around the steps.
+
+    A task that its time limit killed ends the run. Anything else (Redis was away when a result should be stored) is
+    no failure of a step: the run is launched again, a bounded number of times.
+    """
+    cause = type(app.AsyncResult(task_id).result).__name__
+    child.run(_broken(task_id, UUID(run_id), cause))
 
 
-async def _broken(task_id: str, run_id: UUID) -> None:
+_COUNTED = text("""
+    insert into pipeline_step as s (run_id, step, task, state, attempts, task_id, worker, ended_at)
+    values (:run, 'again', 'dams.broken', 'running', 1, :task_id, '', now())
+    on conflict (run_id, step) do update set began_at = clock_timestamp(),
+        attempts = s.attempts + case when s.began_at < clock_timestamp() - interval '2 s' then 1 else 0 end
+    returning attempts
+""")
+"""One fault calls back for several tasks at once, so calls within two seconds count as one."""
+
+
+async def _broken(task_id: str, run_id: UUID, cause: str) -> None:
     async with transaction() as session:
-        name = await session.scalar(
-            text("""update pipeline_step set state = 'failed', ended_at = clock_timestamp(),
-                    error = '{"code": "no-answer", "detail": "it took longer than its time limit"}'
-                    where run_id = :run and task_id = :task_id and state = 'running' returning task"""),
-            {"run": run_id, "task_id": task_id},
+        run = await runs.get(session, run_id)
+        if run is None or run.status not in ("requested", "running"):
+            return
+        if cause == "TimeLimitExceeded":
+            name = await session.scalar(_KILLED, {"run": run_id, "task_id": task_id})
+            await failures.end(session, run_id, "no-answer", f"{name or 'a task'}: ended by its time limit")
+            return
+        times = await session.scalar(_COUNTED, {"run": run_id, "task_id": task_id})
+        if times > settings().pipelines.deliveries:
+            await failures.end(session, run_id, "broken", f"given up after {times} launches: {cause}")
+            return
+        log.warning("a run broke outside its steps and is launched again", run=str(run_id), cause=cause)
+        await session.execute(
+            text("update engine_run set seen_at = now() - interval '1 day' where id = :id"), {"id": run_id}
         )
-        await failures.end(session, run_id, "no-answer", f"{name or 'a task'}: ended from outside, by its time limit")
+
+
+_KILLED = text("""
+    update pipeline_step set state = 'failed', ended_at = clock_timestamp(),
+        error = '{"code": "no-answer", "detail": "it took longer than its time limit"}'
+    where run_id = :run and task_id = :task_id and state = 'running' returning task
+""")
 
 
 @plain(pipelines.UNDO)

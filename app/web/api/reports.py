@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -95,6 +96,8 @@ async def stats(given: DoctorQuery) -> Any:
     """How many different patients a doctor has, and how many laboratory requests"""
     if not given.docid.strip():
         raise BadRequest("Say which doctor: ?docid=HSP-200")
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,12}", given.docid):
+        raise NotFound("There is no doctor with this id.")
     return await pipelines.call("doctor-stats", {"docid": given.docid}, started_by=actor().id)
 
 
