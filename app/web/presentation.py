@@ -18,6 +18,7 @@ MENU = (
     ("home.show", "My tasks", ()),
     ("instances.listing", "Instances", ("doctor", "staff", "admin", "ops")),
     ("payment.start", "Payments", ("staff", "admin")),
+    ("diagnosis.form", "Analysis", ("doctor", "staff", "admin")),
     ("models.listing", "Models", ("modeler", "admin", "ops")),
     ("pipelines.listing", "Pipelines", ("admin", "staff", "doctor", "ops")),
     ("ops.show", "Operations", ("ops", "admin")),

@@ -243,3 +243,24 @@ async def test_the_pages_say_which_engine_runs_a_model(web: FlaskClient, admin: 
     web.set_cookie("dams_session", cookie)
     page = (await asyncio.to_thread(web.get, "/models")).get_data(as_text=True)
     assert '<td data-label="Engine">Zeebe</td>' in page
+
+
+async def test_the_page_brings_the_analysis_and_says_what_is_missing(web: FlaskClient, admin: Actor) -> None:
+    await clinic()
+    person = await caller(web, admin)
+    await person.send("POST", "/diagnosis/bpmn/deploy")
+    async with transaction() as session:
+        web.set_cookie("dams_session", await accounts.open_session(session, admin))
+    page = (await asyncio.to_thread(web.get, "/diagnosis")).get_data(as_text=True)
+    assert "A C, Cardiology (HSP-1)" in page
+    token = page.split('name="csrf_token" value="')[1].split('"')[0]
+
+    async def ask(docid: str, patientid: str) -> TestResponse:
+        form = {"csrf_token": token, "docid": docid, "patientid": patientid}
+        return await asyncio.to_thread(web.post, "/diagnosis", data=form)
+
+    async with worker():
+        answer = await ask("HSP-1", "1")
+    assert (answer.status_code, "<li>come again in May</li>" in answer.get_data(as_text=True)) == (200, True)
+    wrong = await ask("HSP-1", "one")
+    assert (wrong.status_code, "A patient&#39;s number, e.g. 12." in wrong.get_data(as_text=True)) == (422, True)
