@@ -14,6 +14,7 @@ from celery.signals import import_modules, setup_logging, worker_process_init
 
 import workers.pipelines
 from app.core import log
+from app.core.lifetime import die_with_parent_if_asked
 from app.engines.broker import configured
 from workers import liveness
 
@@ -43,4 +44,5 @@ def own_loop(**_: Any) -> None:
     """A child of the pool gets a loop of its own: a forked one would share its parent's connections."""
     from workers.tasks import child
 
+    die_with_parent_if_asked()
     child.start()

@@ -19,6 +19,9 @@ def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
 
 
 def die_with_parent_if_asked() -> None:
-    """For processes that a server forks itself, such as the web server's workers."""
+    """For processes that a server forks itself, such as the web server's workers: a fork forgets what was asked.
+
+    By force: one that would first finish its work may wait for a server that has just died with the same parent.
+    """
     if os.environ.get(VARIABLE):
-        die_with_parent(signal.SIGTERM)
+        die_with_parent()

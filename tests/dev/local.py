@@ -19,12 +19,23 @@ import psutil
 
 from app.core.lifetime import die_with_parent
 from app.core.settings import ROOT
+from app.dev.service import Wanted
+from app.dev.services import services
 from app.dev.state import State, free_ports
 
 MARK = "TEST_OF_DAMS"
 PASSWORD = "demo-of-the-tests"
-SMALL = {"DAMS_ZEEBE_ADDRESS": "127.0.0.1:9", "DAMS_TEMPORAL_ADDRESS": "127.0.0.1:9"}
-"""Servers "of one's own" that nobody asks: without the slow ones an `up` is a matter of seconds."""
+SLOW = ("zeebe", "temporal")
+SMALL = {f"DAMS_{name.upper()}_ADDRESS": "127.0.0.1:9" for name in SLOW}
+"""Servers "of one's own" that nobody is at: without the slow ones an `up` is a matter of seconds."""
+
+
+def without_workers(folder: Path, *engines: str) -> list[str]:
+    """The options that leave out the workers of *engines*, which would wait for them."""
+    state = State(folder / "none")
+    state.prepare()
+    names = [service.name for service in services(state, Wanted()) if service.scales]
+    return [part for name in names if name.startswith(engines) for part in ("--scale", f"{name}=0")]
 
 
 class Local:

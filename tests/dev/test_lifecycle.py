@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from app.dev.service import addresses
-from tests.dev.local import SMALL, Local, page, terminal, until
+from tests.dev.local import SLOW, SMALL, Local, page, terminal, until, without_workers
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("up"
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Local]:
     """Without Zeebe and Temporal, whose addresses are given."""
-    one = Local(tmp_path, SMALL, "--no-web-build")
+    one = Local(tmp_path, SMALL, "--no-web-build", *without_workers(tmp_path, *SLOW))
     yield one
     one.end()
     until(lambda: not one.processes(), 20)
@@ -112,7 +112,7 @@ def test_a_port_that_something_took_meanwhile_is_named_and_the_server_moves(smal
 
 
 def test_so_many_processes_of_a_kind_as_asked_for(tmp_path: Path) -> None:
-    one = Local(tmp_path, SMALL, "--no-web-build", "--scale", "relay=2")
+    one = Local(tmp_path, SMALL, "--no-web-build", "--scale", "relay=2", *without_workers(tmp_path, *SLOW))
     one.start()
     try:
         until(one.is_up)

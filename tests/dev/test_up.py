@@ -14,10 +14,10 @@ import pytest
 import redis
 
 from app.dev.service import addresses
-from tests.dev.local import PASSWORD, SMALL, Local, page, until
+from tests.dev.local import PASSWORD, SLOW, SMALL, Local, page, until, without_workers
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
-SERVERS = ("postgresql", "redis", "smtp", "web", "relay", "temporal", "zeebe")
+SERVERS = ("postgresql", "redis", "smtp", "web", "relay", "celery", "beat", "temporal", "zeebe")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_nothing_listens_on_any_address_but_loopback(settled: Local) -> None:
         for connection in psutil.net_connections("inet")
         if connection.pid in ours and connection.status == psutil.CONN_LISTEN
     ]
-    assert len(listening) >= len(SERVERS) - 1
+    assert len(listening) >= 6
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
@@ -122,7 +122,7 @@ def test_redis_and_postgresql_want_their_password(settled: Local) -> None:
     asyncio.run(connect(settled.state.secret("postgresql")))
 
 
-@pytest.mark.parametrize("name", ["postgresql", "redis", "temporal", "zeebe", "smtp", "web", "relay"])
+@pytest.mark.parametrize("name", ["postgresql", "redis", "temporal", "zeebe", "smtp", "web", "relay", "celery"])
 def test_a_killed_server_is_restarted_and_the_table_shows_it(settled: Local, name: str) -> None:
     before = settled.row(name)
     os.kill(before["pid"], signal.SIGKILL)
@@ -140,7 +140,7 @@ def test_a_killed_server_is_restarted_and_the_table_shows_it(settled: Local, nam
 
 
 def test_two_states_run_side_by_side(settled: Local, tmp_path: Path) -> None:
-    other = Local(tmp_path, SMALL, "--no-web-build")
+    other = Local(tmp_path, SMALL, "--no-web-build", *without_workers(tmp_path, *SLOW))
     other.start()
     try:
         until(other.is_up)
