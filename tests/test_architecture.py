@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,3 +165,88 @@ def test_every_requirement_row_names_tests_that_exist() -> None:
             if not (ROOT / path).is_file() or (function and f"def {function}(" not in (ROOT / path).read_text()):
                 missing.append(f"{row}: {test}")
     assert missing == []
+
+
+def columns() -> list[tuple[str, Any]]:
+    from app.db.tables import metadata
+
+    found = [(f"{table.name}.{column.name}", column.type) for table in metadata.tables.values() for column in table.c]
+    assert len(found) > 100
+    return found
+
+
+def test_no_time_is_stored_without_its_zone_and_no_figure_as_a_float() -> None:
+    from sqlalchemy import DateTime, Float
+
+    naive = [place for place, kind in columns() if isinstance(kind, DateTime) and not kind.timezone]
+    floats = [place for place, kind in columns() if isinstance(kind, Float)]
+    assert (naive, floats) == ([], [])
+
+
+def asked_effects() -> dict[str, str]:
+    """Every kind that `outbox.enqueue` is called with, and where; a kind put together at run time as its beginning."""
+    found = dict[str, str]()
+    for path in SOURCE:
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        for call in calls:
+            if ast.unparse(call.func) == "outbox.enqueue":
+                found[kind_of(path, call.args[1])] = f"{name(path)}:{call.lineno}"
+    return found
+
+
+def kind_of(path: Path, node: ast.expr) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return ast.literal_eval(node.values[0])
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    module = importlib.import_module(name(path).removesuffix(".py").replace("/", "."))
+    return eval(ast.unparse(node), vars(module))  # noqa: S307 - a constant's name in our own source
+
+
+def test_every_effect_that_is_asked_for_is_one_that_something_sends() -> None:
+    from app.engines import relay
+    from app.engines.senders import senders
+
+    asked = asked_effects()
+    loaded = {module.__name__ for module in relay.SENDING}
+    assert [kind for kind, send in senders.items() if send.__module__ not in loaded] == []
+    assert "mail" in asked
+    orphans = {kind: place for kind, place in asked.items() if not any(one.startswith(kind) for one in senders)}
+    assert orphans == {}
+    assert [kind for kind in senders if not any(kind.startswith(one) for one in asked)] == []
+
+
+def test_every_job_type_of_a_shipped_model_has_a_handler() -> None:
+    from workers import jobs
+
+    drawn = {
+        match: name(path)
+        for path in (ROOT / "bpmn/zeebe").glob("*.bpmn")
+        for match in re.findall(r'<zeebe:taskDefinition type="([^"=]+)"', path.read_text())
+    }
+    assert drawn
+    assert {kind: place for kind, place in drawn.items() if kind not in jobs.load()} == {}
+
+
+def test_a_second_handler_of_a_job_type_is_refused() -> None:
+    from workers import jobs
+
+    first = next(iter(jobs.load().values()))
+    with pytest.raises(RuntimeError, match=first.type):
+        jobs.job(first.type, first.given, first.answer)(first.function)
+
+
+def test_every_task_that_is_sent_by_name_is_one_of_the_workers_and_every_queue_is_consumed() -> None:
+    from app.engines import pipelines
+    from workers.celery_app import app, load
+
+    load()
+    app.finalize()
+    sent = {value for key, value in vars(pipelines).items() if key.isupper() and str(value).startswith("dams.")}
+    assert {pipelines.LAUNCH, pipelines.UNDO} <= sent
+    assert sent <= set(app.tasks)
+    # The worker names no queue, so it takes from each that is declared; a task of another queue would lie for ever.
+    assert "-Q" not in (ROOT / "workers/celery_worker.py").read_text()
+    declared = set(app.amqp.queues)
+    assert [task.name for task in app.tasks.values() if getattr(task, "queue", None) not in {None, *declared}] == []
+    assert not app.conf.task_routes

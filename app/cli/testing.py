@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
 import time
+from functools import partial
 from pathlib import Path
 
 import click
 
+from app.core.lifetime import die_with_parent
 from app.core.root import ROOT
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -35,7 +38,9 @@ def test(fast: bool, arguments: tuple[str, ...]) -> None:
     options = ["-m", FAST] if fast else []
     parallel = [] if any(argument.startswith(("-n", "-k", "tests/")) for argument in arguments) else ["-n", "2"]
     code = subprocess.run(
-        [sys.executable, "-m", "pytest", *parallel, "--dist", "loadgroup", *options, *arguments], check=False
+        [sys.executable, "-m", "pytest", *parallel, "--dist", "loadgroup", *options, *arguments],
+        preexec_fn=partial(die_with_parent, signal.SIGINT),  # a job that CI cancels stops its servers too
+        check=False,
     ).returncode
     if failed:
         click.echo(f"failed before the tests: {', '.join(failed)}", err=True)

@@ -131,6 +131,7 @@ class State:
         The kernel has told each process already; PostgreSQL takes a moment to shut down in order.
         """
         left = [process for row in self.status() if (process := _alive(row)) is not None]
+        self.write_status([])  # from here on nobody may read that those are up
         _gone, still = psutil.wait_procs(left, timeout=seconds)
         for process in still:
             process.kill()

@@ -69,7 +69,6 @@ async def up(state: State, wanted: Wanted, console: Console) -> None:
     if not state.lock():
         raise AlreadyRunning(f"DAMS is already running on {state.folder} (process {state.holder()})")
     state.end_remains()
-    state.write_status([])
     shutil.rmtree(state.folder / "metrics", ignore_errors=True)  # counted by processes that are no more
     check_port(wanted)
     for name, (old, new) in state.settle_ports().items():

@@ -91,6 +91,8 @@ class Local:
     def is_up(self) -> bool:
         """All of it. Fails at once when the supervisor has ended."""
         assert self.process is None or self.process.poll() is None, self.said()
+        if self.process is not None and self.state.holder() != self.process.pid:
+            return False  # the table is still that of the run before
         states = [row["state"] for row in self.rows().values()]
         return bool(states) and all(state in ("up", "done") for state in states)
 
