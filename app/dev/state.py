@@ -10,9 +10,10 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 PORTS = (
     "postgresql",
@@ -130,6 +131,8 @@ class State:
 
         The kernel has told each process already; PostgreSQL takes a moment to shut down in order.
         """
+        import psutil  # comes with the embedded servers; production has this module without it
+
         left = [process for row in self.status() if (process := _alive(row)) is not None]
         self.write_status([])  # from here on nobody may read that those are up
         _gone, still = psutil.wait_procs(left, timeout=seconds)
@@ -172,6 +175,8 @@ def _flock(descriptor: int) -> bool:
 
 def _alive(row: dict[str, Any]) -> psutil.Process | None:
     """The process of a row of the table, if it still runs; a process id that now belongs to another does not count."""
+    import psutil  # comes with the embedded servers; production has this module without it
+
     try:
         process = psutil.Process(row["pid"])
         return process if process.create_time() == row["born"] else None
@@ -204,6 +209,8 @@ def taken(port: int) -> bool:
 
 def holder_of(port: int) -> str:
     """`name (process 12)` of what listens on *port*, or `another process` where the kernel does not tell."""
+    import psutil  # comes with the embedded servers; production has this module without it
+
     try:
         listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
         pid = next(one.pid for one in listening if one.laddr and one.laddr[1] == port)
