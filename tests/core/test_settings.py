@@ -33,7 +33,7 @@ def test_the_file_and_the_classes_name_the_same_settings_with_the_same_defaults(
 def test_every_setting_in_the_file_gives_its_reason() -> None:
     lines = [line for line in CONFIG.read_text().splitlines() if re.match(r"\w+ = ", line)]
     leaves = [inner for section in declared().values() for inner in section.values()]
-    assert len(lines) == sum(len(leaf) if isinstance(leaf, dict) else 1 for leaf in leaves)
+    assert len(lines) == sum(len(leaf) if isinstance(leaf, dict) and leaf else 1 for leaf in leaves)
     assert [line for line in lines if not re.search(r" # \S.{5,}$", line)] == []
 
 

@@ -79,6 +79,7 @@ UNWATCHED = {
     "api_diagnosis.deploy",
     "api_diagnosis.analyse",
     "api_diagnosis.begin",
+    "diagnosis.analyse",
     "api_pipelines.start",
     "api_pipelines.cancel",
     "api_pipelines.retry",
