@@ -250,3 +250,9 @@ def test_every_task_that_is_sent_by_name_is_one_of_the_workers_and_every_queue_i
     declared = set(app.amqp.queues)
     assert [task.name for task in app.tasks.values() if getattr(task, "queue", None) not in {None, *declared}] == []
     assert not app.conf.task_routes
+
+
+def test_every_folder_of_tests_is_a_package() -> None:
+    """Two test modules of one name in folders that are no packages stop the whole run at collection."""
+    folders = {path.parent for path in tracked("tests/*.py")}
+    assert [name(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
