@@ -18,17 +18,19 @@ from tests.dev.local import until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def test_dams_test_leaves_nothing_out_and_fast_only_what_is_marked() -> None:
+def test_all_leaves_nothing_out_and_the_others_only_what_is_marked() -> None:
     def collected(*command: str) -> set[str]:
         done = subprocess.run([*command, "--collect-only", "-q"], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return {line for line in done.stdout.splitlines() if "::" in line}
 
-    every, fast = collected("./dams", "test", "-n0"), collected("./dams", "test", "--fast", "-n0")
-    marked = collected(sys.executable, "-m", "pytest", "-m", "engine or browser or slow")
+    every, fast = collected("./dams", "test", "--all", "-n0"), collected("./dams", "test", "--fast", "-n0")
+    marked = collected(sys.executable, "-m", "pytest", "-m", "engine or browser or slow or heavy")
+    heavy = collected(sys.executable, "-m", "pytest", "-m", "heavy")
     assert every == collected(sys.executable, "-m", "pytest")
-    assert len(marked) > 10
+    assert len(marked) > len(heavy) > 10
     assert fast == every - marked
+    assert collected("./dams", "test", "-n0") == every - heavy
 
 
 def clean() -> dict[str, str]:
