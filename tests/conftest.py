@@ -18,6 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 
 from app.core.actor import Actor
@@ -31,6 +32,10 @@ from app.dev.postgres import Cluster
 from app.dev.state import free_ports
 from tests.broker import OnDemand
 from tests.temporal import server as temporal_server
+
+# Speed is measured in benchmarks: a machine that is busy for a moment does not make a property false.
+hypothesis.settings.register_profile("dams", deadline=None)
+hypothesis.settings.load_profile("dams")
 
 RUN, POSTGRES, REDIS = "DAMS_TEST_RUN", "DAMS_TEST_POSTGRES", "DAMS_TEST_REDIS"
 TEMPLATE = "dams_template"

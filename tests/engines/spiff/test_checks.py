@@ -347,9 +347,9 @@ def test_five_hundred_elements_are_checked_in_a_moment() -> None:
         for n in range(500)
     ]
     xml = draw.sequence("P", *steps)
-    began = time.monotonic()
+    began = time.process_time()  # what other processes do meanwhile does not count
     assert checked(xml).ok
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
