@@ -38,7 +38,8 @@ class Run:
         self.restarts = 0
         self.process: asyncio.subprocess.Process | None = None
         self._folder, self._changed = state, changed
-        self._stopping = self._prepared = False
+        self._stopping = self._hurried = self._prepared = False
+        self._spawning = asyncio.Lock()
         self._began = time.monotonic()
         self._born: float | None = None
 
@@ -73,9 +74,10 @@ class Run:
         self._began = self._began if self.restarts == 0 else time.monotonic()
         try:
             await self._prepare()
-            if self._stopping:
-                return False
-            await self._spawn()
+            async with self._spawning:
+                if self._stopping:
+                    return False
+                await self._spawn()
         except Exception as error:  # noqa: BLE001 - whatever keeps a service from starting is shown and tried again
             self.note = _last_line(str(error)) or type(error).__name__
             return False
@@ -84,8 +86,10 @@ class Run:
         came_up = await self._wait_ready(self.service.ready)
         if came_up:
             await self._watch(self.service.alive or self.service.ready)
+        if self._stopping:
+            return came_up  # `stop` gives it its grace and clears up: killing here would take the grace away
         await self._clear_up()
-        if not self._stopping and self.process is not None:
+        if self.process is not None:
             self.note = f"ended with {self.process.returncode}; see log/{self.service.name}.log"
         return came_up
 
@@ -177,7 +181,10 @@ class Run:
     async def stop(self) -> None:
         """End it: first politely, after its grace by force."""
         self._stopping = True
+        async with self._spawning:  # one that is being started just now would stay behind
+            pass
         if self.process is None or self.process.returncode is not None:
+            self.kill()
             if self.state not in ("done", "failed"):
                 self._show("stopped")
             return
@@ -185,7 +192,7 @@ class Run:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(self.service.stop)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.process.wait(), self.service.grace)
+            await asyncio.wait_for(self.process.wait(), 0 if self._hurried else self.service.grace)
         await self._clear_up()
         self._show("stopped")
 
@@ -197,7 +204,7 @@ class Run:
 
     def give_up(self) -> None:
         """End it now and for good."""
-        self._stopping = True
+        self._stopping = self._hurried = True
         self.kill()
 
     def kill(self) -> None:

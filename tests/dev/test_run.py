@@ -171,6 +171,20 @@ async def test_who_asks_twice_to_stop_does_not_wait(state: State) -> None:
     assert one.runs["one"].state == "stopped"
 
 
+async def test_a_service_has_its_whole_grace_to_end_in(state: State) -> None:
+    """Its watcher looks many times in that while."""
+    slow = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), print('ended well', flush=True), sys.exit()))\n"
+        "print('ready', flush=True)\n"
+        "while True: time.sleep(0.1)"
+    )
+    async with supervising(state, Service("one", [sys.executable, "-c", slow], yes, grace=60)) as one:
+        await shows(one.runs["one"], "up")
+        await holds(lambda: "ready" in state.log("one").read_text())
+    assert "ended well" in state.log("one").read_text()
+
+
 async def test_what_a_killed_supervisor_left_is_ended_and_nothing_else_is(state: State) -> None:
     async with supervising(state, Service("one", SLEEP, yes)) as one:
         await shows(one.runs["one"], "up")
