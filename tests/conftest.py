@@ -49,18 +49,12 @@ SECRET = "a-secret-key-for-tests-only-0123456789"
 
 
 HEAVY = (
-    "tests/bench/",
     "tests/browser/",
     "tests/celery/test_failures.py",
-    "tests/cli/test_outbox.py",
-    "tests/cli/test_people.py",
-    "tests/cli/test_remote.py",
-    "tests/cli/test_walk.py",
     "tests/dev/test_lifecycle.py",
     "tests/dev/test_testing.py",
     "tests/dev/test_up.py",
     "tests/temporal/test_outages.py",
-    "tests/web/test_contract.py",
     "tests/zeebe/test_api.py",
     "tests/zeebe/test_broker.py",
     "tests/zeebe/test_worker.py",

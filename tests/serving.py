@@ -62,7 +62,7 @@ def serving(template: str, mail: Path) -> Iterator[Served]:
         "DAMS_WEB__TEST_CLOCK": "true",
         **CHEAP_HASHES,
     }
-    granian = ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(web)]
+    granian = ["-m", "app.web.serve", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(web)]
     granian += ["--workers", "1", "--blocking-threads", "16", "--no-ws", "--log-level", "warning", "app.web.wsgi:app"]
     with (
         running(["-m", "app.dev.smtp_sink", str(smtp), str(mail)], environment),

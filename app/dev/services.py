@@ -104,7 +104,7 @@ def _migrate(state: State, wanted: Wanted) -> Service:
 
 
 def _web(state: State, wanted: Wanted) -> Service:
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "app.web.serve", "--interface", "wsgi", "--host", "127.0.0.1"]
     command += ["--port", str(wanted.port), "--workers", str(wanted.web_workers), "--blocking-threads", "32"]
     command += ["--no-ws", "--log-level", "warning", "--respawn-failed-workers", "app.web.wsgi:app"]
     url = f"http://127.0.0.1:{wanted.port}"

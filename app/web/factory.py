@@ -68,14 +68,18 @@ def create_app() -> Flask:
     errors.register(flask)
     assets.register(flask)
     presentation.register(flask)
-    for package in (app.web.views, app.web.api):
-        for blueprint in _blueprints(package):
-            flask.register_blueprint(blueprint, url_prefix=given.web.url_prefix + (blueprint.url_prefix or ""))
+    for blueprint in blueprints():
+        flask.register_blueprint(blueprint, url_prefix=given.web.url_prefix + (blueprint.url_prefix or ""))
     return flask
 
 
 def _static(given: Settings) -> str:
     return f"{given.web.url_prefix}/static"
+
+
+def blueprints() -> list[Blueprint]:
+    """One of each module of `views` and `api`; asking imports all of them and whatever they need."""
+    return [found for package in (app.web.views, app.web.api) for found in _blueprints(package)]
 
 
 def _blueprints(package: ModuleType) -> list[Blueprint]:

@@ -45,18 +45,18 @@ def test_a_process_tree_counts_the_work_of_its_children() -> None:
     assert memory > 5
 
 
-async def test_the_database_counts_one_transaction_for_one_that_wrote(database_url: str) -> None:
+async def test_the_database_counts_one_transaction_for_one_that_wrote(owner_url: str) -> None:
     from sqlalchemy import text
 
     from app.db.session import reading, transaction
 
-    before = await usage.counters(database_url)
+    before = await usage.counters(owner_url)
     async with reading() as session:
         await session.execute(text("select 1"))
     async with transaction() as session:
         await session.execute(text("insert into candidate_group (name) values ('a')"))
         await session.execute(text("insert into candidate_group (name) values ('b')"))
-    spent = (await usage.counters(database_url)).since(before)
+    spent = (await usage.counters(owner_url)).since(before)
     assert spent["commits"] >= 1  # the server is shared, so others' may be among them
     assert spent["statements"] >= 5
     assert spent["wal_bytes"] > 0

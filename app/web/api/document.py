@@ -19,8 +19,11 @@ from app.web.security import PUBLIC, SIGNED_IN, public
 blueprint = Blueprint("api_document", __name__, url_prefix=PREFIX)
 TEMPLATE = "#/components/schemas/{model}"
 FORMATS = {"uuid": {"type": "string", "format": "uuid"}, "int": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}}
-MEDIA = {"xml": "application/xml", "csv": "text/csv"}
-"""Answers that are no JSON."""
+MEDIA = {
+    "model": {"application/xml": {"type": "string"}, "application/json": {"type": "object"}},
+    "csv": {"text/csv": {"type": "string"}},
+}
+"""Answers that are files. A model is a drawing or, where it is coded, a specification."""
 FILES = {
     "type": "object",
     "required": ["file"],
@@ -92,7 +95,7 @@ def _parameters(operation: Operation, shared: dict[str, Any]) -> list[dict[str, 
 
 def _responses(operation: Operation, shared: dict[str, Any]) -> dict[str, Any]:
     if operation.answer in MEDIA:
-        content: dict[str, Any] = {MEDIA[operation.answer]: {"schema": {"type": "string"}}}
+        content: dict[str, Any] = {kind: {"schema": schema} for kind, schema in MEDIA[operation.answer].items()}
     else:
         content = {"application/json": {"schema": _schema(operation.answer, shared)}}
     answers: dict[str, Any] = {

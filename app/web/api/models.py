@@ -83,7 +83,7 @@ async def show(given: schemas.VersionQuery, process_id: str) -> dict[str, Any]:
     return {**shown, "active": active, "elements": elements, "problems": model.problems, "versions": versions}
 
 
-@group.operation("GET", "/models/<process_id>/xml", query=schemas.VersionQuery, answer="xml", errors=(404, 422))
+@group.operation("GET", "/models/<process_id>/xml", query=schemas.VersionQuery, answer="model", errors=(404, 422))
 async def xml(given: schemas.VersionQuery, process_id: str) -> Response:
     """The file as it was uploaded"""
     async with reading() as session:
