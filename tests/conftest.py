@@ -49,7 +49,6 @@ SECRET = "a-secret-key-for-tests-only-0123456789"
 
 
 HEAVY = (
-    "tests/browser/",
     "tests/celery/test_failures.py",
     "tests/dev/test_lifecycle.py",
     "tests/dev/test_testing.py",
