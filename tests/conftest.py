@@ -48,26 +48,6 @@ CHEAP_HASHES = {"DAMS_SECURITY__ARGON2_MEMORY_KIB": "64", "DAMS_SECURITY__ARGON2
 SECRET = "a-secret-key-for-tests-only-0123456789"
 
 
-HEAVY = (
-    "tests/celery/test_failures.py",
-    "tests/dev/test_lifecycle.py",
-    "tests/dev/test_testing.py",
-    "tests/dev/test_up.py",
-    "tests/temporal/test_outages.py",
-    "tests/zeebe/test_api.py",
-    "tests/zeebe/test_broker.py",
-    "tests/zeebe/test_worker.py",
-)
-"""What `dams test --all` adds: modules that kill servers for minutes, walk every page in Chromium or start whole
-stacks, and whose run from end to end on a quiet machine is still to be shown. Each leaves this list then."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.nodeid.startswith(HEAVY):
-            item.add_marker("heavy")
-
-
 def cluster() -> Cluster:
     return Cluster(Path(os.environ[RUN]) / "postgresql", int(os.environ[POSTGRES]), PASSWORD, PASSWORD)
 

@@ -17,8 +17,7 @@ from app.core.lifetime import die_with_parent
 from app.core.root import ROOT
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-FAST = "not engine and not browser and not slow and not heavy"
-USUAL = "not heavy"
+FAST = "not engine and not browser and not slow"
 CHECKS = (
     ("ruff check", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
@@ -29,16 +28,14 @@ CHECKS = (
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--fast", is_flag=True, help="Leave out the browser, the engines and what takes long.")
-@click.option("--all", "everything", is_flag=True, help="Add the heavy ones: killed servers, Chromium, whole stacks.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def test(fast: bool, everything: bool, arguments: tuple[str, ...]) -> None:
+def test(fast: bool, arguments: tuple[str, ...]) -> None:
     """Lint, check types and layers, then run the tests. ARGUMENTS go to pytest."""
     os.chdir(ROOT)
     failed = [] if arguments else [name for name, command in CHECKS if not _passes(name, command)]
     if not fast:
         _prepare()
-    named = any(argument.startswith(("tests/", "-m")) for argument in arguments)
-    options = ["-m", FAST] if fast else [] if everything or named else ["-m", USUAL]
+    options = ["-m", FAST] if fast else []
     parallel = [] if any(argument.startswith(("-n", "-k", "tests/")) for argument in arguments) else ["-n", "2"]
     code = subprocess.run(
         [sys.executable, "-m", "pytest", *parallel, "--dist", "loadgroup", *options, *arguments],

@@ -103,7 +103,8 @@ class Run:
 
     async def _spawn(self) -> None:
         job = self.service.ready is None
-        self._show("preparing" if job else "starting")
+        # Why it starts again stays to be read until it is up.
+        self._show("preparing" if job else "starting", self.note if self.restarts else "")
         with self._log() as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.service.command,

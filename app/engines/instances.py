@@ -12,6 +12,7 @@ from uuid import UUID
 from app.core.actor import Actor
 from app.core.errors import Conflict, NotFound
 from app.db.session import Session
+from app.engines import paging
 from app.engines.spiff import instances as spiff
 from app.engines.spiff import lookup as people
 from app.engines.spiff.instances import OtherEngine
@@ -70,7 +71,7 @@ async def search(session: Session, actor: Actor, *, limit: int = 50, **filters: 
     first = await people.search(session, actor, limit=limit, **filters)
     other = await machines.search(session, actor, limit=limit, **filters)
     rows = sorted([*first.items, *other.items], key=lambda row: row.id, reverse=True)
-    limit = min(max(limit, 1), people.MAX_PAGE)
+    limit = paging.shown(limit)
     more = first.next or other.next or len(rows) > limit
     return Page(rows[:limit], str(rows[:limit][-1].id) if more and rows else None)
 

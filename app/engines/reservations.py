@@ -98,6 +98,11 @@ async def close(actor: Actor, ticketid: str, reason: str) -> None:
     if len(reason) > 500:
         raise Invalid({"reason": "Up to 500 characters."})
     await _visible(actor, ticketid)
+    ended = await _last_status(ticketid)  # the workflow itself is over a moment later
+    if ended == "cancelled":
+        return
+    if ended:
+        raise Conflict("This appointment is over.")
     async with temporal.limited() as client:
         handle = client.get_workflow_handle(workflow_id(ticketid))
         found = await handle.describe()
@@ -178,6 +183,16 @@ async def _visible(actor: Actor, ticketid: str) -> None:
         return
     async with reading() as session:
         await appointments.details(session, actor, ticketid)
+
+
+async def _last_status(ticketid: str) -> str | None:
+    """The last status of an appointment that is over; None while it is not, or not even made."""
+    async with reading() as session:
+        try:
+            found = await appointments.details(session, None, ticketid)
+        except NotFound:
+            return None
+    return found.status if found.status in appointments.OVER else None
 
 
 async def _is_own(actor: Actor, patientid: int) -> bool:

@@ -22,6 +22,7 @@ TIMEOUT = 30_000
 SESSION = pytest.mark.asyncio(loop_scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here needs Chromium, which lives on the one loop of the whole run."""
     for item in items:

@@ -18,19 +18,17 @@ from tests.dev.local import until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def test_all_leaves_nothing_out_and_the_others_only_what_is_marked() -> None:
+def test_nothing_is_left_out_and_fast_leaves_out_only_what_is_marked() -> None:
     def collected(*command: str) -> set[str]:
-        done = subprocess.run([*command, "--collect-only", "-q"], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run([*command, "--collect-only"], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return {line for line in done.stdout.splitlines() if "::" in line}
 
-    every, fast = collected("./dams", "test", "--all", "-n0"), collected("./dams", "test", "--fast", "-n0")
-    marked = collected(sys.executable, "-m", "pytest", "-m", "engine or browser or slow or heavy")
-    heavy = collected(sys.executable, "-m", "pytest", "-m", "heavy")
+    every, fast = collected("./dams", "test", "-n0"), collected("./dams", "test", "--fast", "-n0")
+    marked = collected(sys.executable, "-m", "pytest", "-m", "engine or browser or slow")
     assert every == collected(sys.executable, "-m", "pytest")
-    assert len(marked) > len(heavy) > 10
+    assert len(every) > len(marked) > 10
     assert fast == every - marked
-    assert collected("./dams", "test", "-n0") == every - heavy
 
 
 def clean() -> dict[str, str]:
@@ -102,3 +100,10 @@ def test_a_run_that_is_ended_leaves_no_process(folder: Path, number: signal.Sign
     process.send_signal(number)
     process.communicate(timeout=60)
     until(lambda: leftovers(folder) == [], 60)
+
+
+@pytest.mark.xdist_group("kept-together")
+def test_a_group_stays_on_one_worker(request: pytest.FixtureRequest) -> None:
+    """Whatever is shared by a group is taken by one test at a time only where the group's name is part of the id."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        assert request.node.nodeid.endswith("@kept-together")

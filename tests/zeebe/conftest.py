@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DIAGNOSTICS = (ROOT / "bpmn/zeebe/diagnostics.bpmn").read_bytes()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(item.fspath).is_relative_to(ROOT / "tests/zeebe"):

@@ -19,7 +19,7 @@ from app.core.settings import settings
 from app.db.session import transaction
 from app.engines import relay
 from app.engines.zeebe import broker
-from tests.zeebe.conftest import DIAGNOSTICS, clinic, drawn, own, run_is, value, worker
+from tests.zeebe.conftest import DIAGNOSTICS, clinic, drawn, own, run_is, until, value, worker
 
 pytestmark = pytest.mark.engine
 DEPLOYMENTS = "/api/v1/deployments"
@@ -164,6 +164,24 @@ async def test_without_a_worker_the_answer_is_504_and_the_run_is_called_off(
     answer = await person.send("POST", "/diagnosis/analysis/text", json={"docid": "HSP-1", "patientid": 1})
     assert answer.status_code == 504
     assert await value("select status from engine_run") == "cancelled"
+
+
+async def test_a_call_that_waits_for_an_engine_holds_up_nobody(
+    web: FlaskClient, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.api.diagnosis.SECONDS", 8.0)
+    person = await caller(web, admin)
+    await person.send("POST", "/diagnosis/bpmn/deploy")
+    given = {"docid": "HSP-1", "patientid": 1}
+    waiting = asyncio.create_task(person.send("POST", "/diagnosis/analysis/text", json=given))
+
+    async def begun() -> bool:
+        return await value("select count(*) from engine_run where status <> 'cancelled'") == 1
+
+    await until(begun)
+    assert (await person.send("GET", "/readyz")).status_code == 200
+    assert not waiting.done()
+    assert (await waiting).status_code == 504
 
 
 async def test_without_a_broker_every_call_says_which_server_is_away_and_nothing_is_stored(

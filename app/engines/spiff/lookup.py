@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.core.actor import Actor
 from app.core.errors import BadRequest, NotFound
 from app.db.session import Session
+from app.engines import paging
 from app.engines.spiff import models
 from app.engines.spiff.records import CaseRow, InstanceRow, InstanceView, Page, TaskRef, TraceRow
 
 SEE_ALL = ("doctor", "staff", "admin", "ops")
-MAX_PAGE = 200
 
 
 def may_see(actor: Actor, started_by: int | None) -> bool:
@@ -140,7 +140,7 @@ async def search(
         BadRequest: the cursor or the variable cannot be read.
     """
     where = ["(:all or i.started_by = :actor)"]
-    given: dict[str, Any] = {"all": actor.has(*SEE_ALL), "actor": actor.id, "limit": min(max(limit, 1), MAX_PAGE) + 1}
+    given: dict[str, Any] = {"all": actor.has(*SEE_ALL), "actor": actor.id, "limit": paging.shown(limit) + 1}
     for name, column, value in (
         ("process_id", "m.process_id", process_id),
         ("status", "i.status", status),
@@ -160,7 +160,7 @@ async def search(
         given |= {"element": element, "waits": orjson.dumps([{"element_id": element}]).decode()}
     if cursor:
         where.append("i.id < :cursor")
-        given["cursor"] = _uuid(cursor)
+        given["cursor"] = paging.after(cursor)
     found = await session.execute(
         text(f"""select i.id, m.process_id, m.name, m.version, m.engine, i.status, i.case_no as case,
                             i.business_key, i.started_at, i.ended_at,
@@ -170,9 +170,7 @@ async def search(
                      where {" and ".join(where)} order by i.id desc limit :limit"""),  # noqa: S608 - constants only
         given,
     )
-    rows = found.mappings().all()
-    items = [InstanceRow(**row) for row in rows[: given["limit"] - 1]]
-    return Page(items, str(items[-1].id) if len(rows) == given["limit"] else None)
+    return paging.page(found.mappings().all(), limit, lambda row: InstanceRow(**row))
 
 
 async def cases(
@@ -188,14 +186,14 @@ async def cases(
     seen = "(:all or {0}.started_by = :actor)"
     where = [seen.format("f"), f"""not exists(select from instance e where e.case_no = f.case_no and e.id < f.id
                                               and {seen.format("e")})"""]  # fmt: skip
-    given: dict[str, Any] = {"all": actor.has(*SEE_ALL), "actor": actor.id, "limit": min(max(limit, 1), MAX_PAGE) + 1}
+    given: dict[str, Any] = {"all": actor.has(*SEE_ALL), "actor": actor.id, "limit": paging.shown(limit) + 1}
     if status:
         where.append(f"""exists(select from instance s where s.case_no = f.case_no and s.status = :status
                                 and {seen.format("s")})""")
         given["status"] = status
     if cursor:
         where.append("f.id < :cursor")
-        given["cursor"] = _uuid(cursor)
+        given["cursor"] = paging.after(cursor)
     found = await session.execute(
         text(f"""select f.id, f.case_no as case, f.business_key, f.started_at, c.* from (
                    select f.id, f.case_no, f.business_key, f.started_at from instance f
@@ -210,10 +208,11 @@ async def cases(
                  ) c order by f.id desc"""),  # noqa: S608 - constants only
         given,
     )
-    rows = found.mappings().all()
-    shown = rows[: given["limit"] - 1]
-    items = [CaseRow(**{name: value for name, value in row.items() if name != "id"}) for row in shown]
-    return Page(items, str(shown[-1]["id"]) if len(rows) == given["limit"] else None)
+    return paging.page(found.mappings().all(), limit, _case_row)
+
+
+def _case_row(row: Mapping[str, Any]) -> CaseRow:
+    return CaseRow(**{name: value for name, value in row.items() if name != "id"})
 
 
 def _variable(text_: str) -> str:
@@ -225,13 +224,6 @@ def _variable(text_: str) -> str:
     except orjson.JSONDecodeError:
         parsed = value
     return orjson.dumps({name: parsed}).decode()
-
-
-def _uuid(text_: str) -> UUID:
-    try:
-        return UUID(text_)
-    except ValueError as error:
-        raise BadRequest("cursor is not one that this list gave out") from error
 
 
 async def of_task(session: Session, actor: Actor, task_id: UUID) -> InstanceView:

@@ -15,8 +15,9 @@ from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import BadRequest, Conflict, NotFound, TooLarge
 from app.db.session import Session
+from app.engines import paging
 from app.engines.spiff import models
-from app.engines.spiff.lookup import MAX_PAGE, may_take
+from app.engines.spiff.lookup import may_take
 from app.engines.spiff.records import Page, TaskRow, TaskView
 
 MAX_DRAFT = 64 * 1024
@@ -59,7 +60,7 @@ async def tasks(
         BadRequest: the cursor is not one that this list gave out.
     """
     where, given = [_OPEN, _VISIBLE], _who(actor)
-    given["limit"] = min(max(limit, 1), MAX_PAGE) + 1
+    given["limit"] = paging.shown(limit) + 1
     if mine:
         where.append("t.assignee_id = :actor")
     filters: list[tuple[str, str, Any]] = [

@@ -8,12 +8,12 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.core.actor import Actor
-from app.core.errors import BadRequest, NotFound
+from app.core.errors import NotFound
 from app.db.session import Session
-from app.engines import runs
+from app.engines import paging, runs
 from app.engines.runs import Run
 from app.engines.spiff import models
-from app.engines.spiff.lookup import MAX_PAGE, SEE_ALL, may_see
+from app.engines.spiff.lookup import SEE_ALL, may_see
 from app.engines.spiff.models import StoredModel
 from app.engines.spiff.records import InstanceRow, InstanceView, Page, TraceRow
 from app.engines.zeebe.variables import opened
@@ -121,7 +121,7 @@ async def search(
     if variable:
         return Page([])
     where = ["r.engine = 'zeebe'", "(:all or r.started_by = :actor)"]
-    given: dict[str, Any] = {"all": actor.has(*SEE_ALL), "actor": actor.id, "limit": min(max(limit, 1), MAX_PAGE) + 1}
+    given: dict[str, Any] = {"all": actor.has(*SEE_ALL), "actor": actor.id, "limit": paging.shown(limit) + 1}
     for name, column, value in (
         ("process_id", "r.name", process_id),
         ("status", STATUS, status),
@@ -137,7 +137,7 @@ async def search(
         given["element"] = element
     if cursor:
         where.append("r.id < :cursor")
-        given["cursor"] = _uuid(cursor)
+        given["cursor"] = paging.after(cursor)
     found = await session.execute(
         text(f"""select r.id, r.name as process_id,
                         coalesce((select m.name from model m where m.process_id = r.name
@@ -150,13 +150,4 @@ async def search(
                  from engine_run r where {" and ".join(where)} order by r.id desc limit :limit"""),  # noqa: S608 - constants only
         given,
     )
-    rows = found.mappings().all()
-    items = [InstanceRow(**row) for row in rows[: given["limit"] - 1]]
-    return Page(items, str(items[-1].id) if len(rows) == given["limit"] else None)
-
-
-def _uuid(text_: str) -> UUID:
-    try:
-        return UUID(text_)
-    except ValueError as error:
-        raise BadRequest("cursor is not one that this list gave out") from error
+    return paging.page(found.mappings().all(), limit, lambda row: InstanceRow(**row))

@@ -8,7 +8,7 @@ from uuid import UUID
 from app.core.errors import NotFound
 from app.core.settings import settings
 from app.db.session import reading, transaction
-from app.engines import instances
+from app.engines import instances, paging
 from app.engines.spiff import clock, timeline
 from app.engines.spiff import lookup as people
 from app.web.api import schemas
@@ -118,7 +118,7 @@ async def cases(given: schemas.CaseQuery) -> Any:
 async def case(_given: object, case: str) -> Any:
     """The instances of a case"""
     async with reading() as session:
-        found = await instances.search(session, actor(), case=case, limit=people.MAX_PAGE)
+        found = await instances.search(session, actor(), case=case, limit=paging.MAX_PAGE)
     if not found.items:
         raise NotFound("No such case.")
     return {"case": case, "instances": found.items}
