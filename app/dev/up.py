@@ -117,9 +117,10 @@ class _View:
             self._console.print(f"everything is up after {time.monotonic() - self._began:.1f} s; Ctrl-C stops it")
 
     def _lines(self, rows: list[dict[str, Any]]) -> None:
+        width = max(len(row["service"]) for row in rows) + 1
         for row in rows:
             seconds = f" after {row['seconds']} s" if row["state"] in GOOD else ""
-            line = f"{row['service']:<11}{row['state']}{seconds}  {row['note'] or row['address']}"
+            line = f"{row['service']:<{width}}{row['state']}{seconds}  {row['note'] or row['address']}"
             if self._told.get(row["service"]) != line:
                 self._told[row["service"]] = line
                 self._console.print(line, highlight=False, markup=False, soft_wrap=True)
