@@ -1,4 +1,4 @@
-"""The relay process: sends the outbox, fires timers, goes on with long steps. Run as many as you like.
+"""The relay process: sends the outbox, fires timers, goes on with long steps, offers freed slots. Any number may run.
 
 LISTEN wakes it at a commit; polling is the fallback. It outlives the database: while that is away, it tries again.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,17 +19,19 @@ from app.core.lifetime import die_with_parent_if_asked
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import dispose
-from app.engines import heartbeat, relay
+from app.engines import heartbeat, offers, relay
 from app.engines.spiff import timers
 
 T = TypeVar("T")
 KIND = "relay"
 DRAIN_SECONDS = 20
+OFFER_SECONDS = 5
+"""A slot that somebody gave back is offered to who waits within this time."""
 AWAY = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
 class Relay:
-    """Three loops that share one wake-up and one stop."""
+    """Loops that share one wake-up and one stop."""
 
     def __init__(self) -> None:
         self._wake, self._stop = asyncio.Event(), asyncio.Event()
@@ -44,7 +46,7 @@ class Relay:
 
         A loop that ends by itself ends the process with its error: half a relay would look alive and do nothing.
         """
-        loops = [asyncio.create_task(loop) for loop in (self._listen(), self._send(), self._fire(), self._beat())]
+        loops = [asyncio.create_task(loop) for loop in self._loops()]
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait([*loops, stopped], return_when=asyncio.FIRST_COMPLETED)
         self.stop()
@@ -57,6 +59,9 @@ class Relay:
         for end in ends:
             if isinstance(end, Exception):
                 raise end
+
+    def _loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        return self._listen(), self._send(), self._fire(), self._offer(), self._beat()
 
     async def _listen(self) -> None:
         while not self._stop.is_set():
@@ -98,6 +103,11 @@ class Relay:
                 due = await self._surviving(timers.next_due())
                 poll = settings().relay.poll_seconds
                 await self._pause(poll if due is None else min(due, poll))
+
+    async def _offer(self) -> None:
+        while not self._stop.is_set():
+            await self._surviving(offers.make())
+            await self._pause(OFFER_SECONDS)
 
     async def _beat(self) -> None:
         while not self._stop.is_set():

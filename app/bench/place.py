@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,3 +72,20 @@ def of_state(state: State) -> Place:
     rows = {row["service"]: row for row in state.status()}
     processes = {name: row["pid"] for name, row in rows.items() if name in NEEDED and row["state"] == "up"}
     return Place(rows["web"]["address"], processes, owner_url(state))
+
+
+async def cookies(state: State, usernames: Sequence[str]) -> dict[str, str]:
+    """The cookie of a browser in which each of these accounts is signed in, as the state's own database gives it."""
+    from app.clinic import accounts
+    from app.db.session import make_engine
+    from app.dev.service import addresses
+
+    engine = make_engine(addresses(state)["postgresql"].replace("postgresql://", "postgresql+asyncpg://"))
+    try:
+        async with engine.begin() as session:
+            people = {name: await accounts.by_username(session, name) for name in usernames}
+            return {
+                name: f"dams_session={await accounts.open_session(session, person)}" for name, person in people.items()
+            }
+    finally:
+        await engine.dispose()

@@ -57,6 +57,10 @@ FLOW_LINES: tuple[Line, ...] = (
 )
 
 
+PAGE_MS = 300
+"""What a page may take, as its 95th percentile."""
+
+
 @click.group(cls=Commands)
 def bench() -> None:
     """Measure: the engine in process, the service under load."""
@@ -138,6 +142,45 @@ async def _load(where: Place, connection: Connection, given: dict[str, Any]) -> 
     sent = [("file", (MODEL.name, MODEL.read_bytes(), "application/xml"))]
     await asyncio.to_thread(lambda: connection.call("POST", "/deployments", files=sent, data={"note": "bench"}))
     return await measure(where, connection.token, lambda what: click.echo(what, err=True), **given)
+
+
+@bench.command()
+@click.option("--patients", default=100_000, show_default=True, type=click.IntRange(1000), help="In the clinic.")
+@click.option(
+    "--appointments", default=1_000_000, show_default=True, type=click.IntRange(10_000), help="In the clinic."
+)
+@click.option("--rounds", default=20, show_default=True, type=click.IntRange(3), help="Times each page is asked for.")
+@output.json_option
+def pages(patients: int, appointments: int, rounds: int, as_json: bool) -> None:
+    """The desk's pages in a large clinic: milliseconds, p50 and p95. Takes minutes to fill the clinic first."""
+    from app.bench.place import DidNotStart
+
+    try:
+        figures = asyncio.run(_pages(patients, appointments, rounds))
+    except DidNotStart as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        output.as_json(figures)
+        return
+    shown = [
+        (name, f"{found['p50']:.0f}", f"{found['p95']:.0f}", _verdict(found["p95"], PAGE_MS, PAGE_MS))
+        for name, found in figures.items()
+    ]
+    output.rows(("page", "p50 ms", "p95 ms", "wanted"), shown, "")
+
+
+async def _pages(patients: int, appointments: int, rounds: int) -> dict[str, Any]:
+    from app.bench import crowd, place
+    from app.bench.pages import measure
+
+    def say(what: str) -> None:
+        click.echo(what, err=True)
+
+    say("starting a service")
+    async with place.fresh(1) as (state, made):
+        await crowd.fill(made.database or "", patients, appointments, say)
+        cookies = await place.cookies(state, ("staff", "doctor", "admin", "patient"))
+        return await asyncio.to_thread(measure, made.url, cookies, rounds, say)
 
 
 def _sum(*parts: float | None) -> float | None:

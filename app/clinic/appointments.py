@@ -1,4 +1,4 @@
-"""Appointments: book, reschedule, cancel, check in, no-show, fulfil. Statuses are those of FHIR R4.
+"""Appointments: book, reschedule, cancel, arrive, check in, no-show, fulfil, reopen. Statuses are those of FHIR R4.
 
 The exclusion constraints of the table are what stops double booking; these functions turn a refusal into a sentence.
 A person acts as :class:`Actor`. An engine acts with None and says *by* which account it was asked before.
@@ -28,6 +28,8 @@ HOURS = (Decimal("0.05"), Decimal(12))
 FARTHEST = timedelta(days=366 * 2)
 TICKET_LENGTH = 20
 DESK = ("doctor", "staff", "admin")
+OVERBOOKING = "overbooking"
+"""The group whose members may put one appointment on top of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Wanted:
     fold: int | None = None
     length: timedelta | None = None
     """The exact length where hundredths of an hour cannot say it, as with a slot of 20 minutes."""
+    overbooked: str | None = None
+    """Why it is put on top of another appointment of the doctor; see :func:`may_overbook`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,23 @@ class Appointment:
     ends: datetime
     status: str
     remarks: str
+    overbooked: str | None
+    version: int
 
 
 _COLUMNS = """a.ticketid, a.patientid, a.docid, a.priority_level, a.date_scheduled, a.time_scheduled, a.consult_hrs,
-              lower(a.during) as begins, upper(a.during) as ends, a.status, a.remarks"""
+              lower(a.during) as begins, upper(a.during) as ends, a.status, a.remarks, a.overbooked, a.version"""
+_BOOK = text("""
+    insert into appointment (ticketid, patientid, docid, priority_level, date_scheduled, time_scheduled, consult_hrs,
+                             during, status, instance_id, overbooked, changed_by)
+    values (:ticketid, :patientid, :docid, :priority_level, :date_scheduled, :time_scheduled, :consult_hrs,
+            tstzrange(:begins, :ends), 'booked', :instance_id, :overbooked, :by)
+""")
+_MOVE = text("""
+    update appointment set during = tstzrange(:begins, :ends), date_scheduled = :day, time_scheduled = :at,
+        consult_hrs = :hours, overbooked = null, version = version + 1, changed_at = dams_now(), changed_by = :by
+    where ticketid = :ticketid
+""")
 _CASE = "(select i.case_no from instance i where i.id = a.instance_id)"
 
 
@@ -81,22 +98,17 @@ async def book(
     Raises:
         Invalid: a sentence per field: unknown doctor or patient, a time that is past, does not exist or comes twice.
         Conflict: the ticket was used before, or the doctor or the patient is not free then.
-        Forbidden: a patient books for somebody else.
+        Forbidden: a patient books for somebody else, or somebody without the right overbooks.
     """
-    begins, ends = await check(session, actor, wanted, lock=True)
-    await slots.take(session, actor, wanted.docid, begins, ends, instance_id)
-    row = {**_values(wanted), "begins": begins, "ends": ends, "instance_id": instance_id}
     try:
-        async with session.begin_nested():
-            await session.execute(
-                text("""insert into appointment (ticketid, patientid, docid, priority_level, date_scheduled,
-                            time_scheduled, consult_hrs, during, status, instance_id)
-                        values (:ticketid, :patientid, :docid, :priority_level, :date_scheduled, :time_scheduled,
-                            :consult_hrs, tstzrange(:begins, :ends), 'booked', :instance_id)"""),
-                row,
-            )
-    except IntegrityError as error:
-        raise await _refusal(session, error, wanted, begins) from error
+        async with session.begin_nested():  # its end gives the doctor free before a refused one looks for other times
+            begins, ends = await check(session, actor, wanted, lock=True)
+            if wanted.overbooked is None:
+                await slots.take(session, actor, wanted.docid, begins, ends, instance_id)
+            given = {"begins": begins, "ends": ends, "instance_id": instance_id, "by": actor.id if actor else by}
+            await session.execute(_BOOK, _values(wanted) | given)
+    except (IntegrityError, slots.Taken) as error:
+        raise await _refusal(session, error, wanted) from error
     return await _told(session, actor, by, wanted.ticketid, "booked")
 
 
@@ -115,6 +127,8 @@ async def check(
         errors["patientid"] = "There is no patient of this number."
     elif actor is not None and not actor.has(*DESK) and known.username != actor.username:
         raise Forbidden("You can make appointments for yourself only.")
+    if wanted.overbooked is not None and not may_overbook(actor, known.seen_by):
+        raise Forbidden(f"Overbooking is for doctors on their own day, administrators and the group {OVERBOOKING!r}.")
     try:
         begins, ends = _during(wanted)
         errors |= _time_errors(begins, known.now)
@@ -124,6 +138,13 @@ async def check(
     if errors:
         raise Invalid(errors)
     return begins, ends
+
+
+def may_overbook(actor: Actor | None, doctor: str | None) -> bool:
+    """The right to put an appointment on top of another: the *doctor* (a user name), or who was given it."""
+    return actor is not None and (
+        actor.has("admin") or OVERBOOKING in actor.groups or (actor.has("doctor") and actor.username == doctor)
+    )
 
 
 async def reschedule(
@@ -149,19 +170,16 @@ async def reschedule(
     length = old.ends - old.begins if consult_hrs is None else None
     hours = old.consult_hrs if consult_hrs is None else consult_hrs
     wanted = Wanted(ticketid, old.patientid, old.docid, old.priority_level, day, at, hours, fold, length)
-    begins, ends = await check(session, actor, wanted, lock=True)
-    if (begins, ends) == (old.begins, old.ends):
-        return old
-    await slots.take(session, actor, old.docid, begins, ends, None)
     try:
         async with session.begin_nested():
-            await session.execute(
-                text("""update appointment set during = tstzrange(:begins, :ends), date_scheduled = :day,
-                            time_scheduled = :at, consult_hrs = :hours where ticketid = :ticketid"""),
-                {"begins": begins, "ends": ends, "day": day, "at": at, "hours": hours, "ticketid": ticketid},
-            )
-    except IntegrityError as error:
-        raise await _refusal(session, error, wanted, begins) from error
+            begins, ends = await check(session, actor, wanted, lock=True)
+            if (begins, ends) == (old.begins, old.ends):
+                return old
+            await slots.take(session, actor, old.docid, begins, ends, None)
+            given = {"begins": begins, "ends": ends, "day": day, "at": at, "hours": hours, "ticketid": ticketid}
+            await session.execute(_MOVE, given | {"by": actor.id if actor else by})
+    except (IntegrityError, slots.Taken) as error:
+        raise await _refusal(session, error, wanted) from error
     return await _told(session, actor, by, ticketid, "rescheduled", was=old.begins.isoformat())
 
 
@@ -177,8 +195,13 @@ async def cancel(
     return await _change(session, actor, by, ticketid, "cancelled", (*MOVABLE, *PRESENT), reason.strip())
 
 
+async def arrive(session: Session, actor: Actor | None, ticketid: str, *, by: int | None = None) -> Appointment:
+    """The patient is in the house and waits. Raises :class:`NotFound` and :class:`Conflict`."""
+    return await _change(session, actor, by, ticketid, "arrived", ("pending", "booked"))
+
+
 async def check_in(session: Session, actor: Actor | None, ticketid: str, *, by: int | None = None) -> Appointment:
-    """The patient is here. Raises :class:`NotFound` and :class:`Conflict`."""
+    """The patient is with the doctor, or about to be. Raises :class:`NotFound` and :class:`Conflict`."""
     return await _change(session, actor, by, ticketid, "checked-in", ("pending", "booked", "arrived"))
 
 
@@ -193,6 +216,17 @@ async def no_show(session: Session, actor: Actor | None, ticketid: str, *, by: i
 async def fulfil(session: Session, actor: Actor | None, ticketid: str, *, by: int | None = None) -> Appointment:
     """It took place. Raises :class:`NotFound` and :class:`Conflict`."""
     return await _change(session, actor, by, ticketid, "fulfilled", ("booked", *PRESENT))
+
+
+async def reopen(session: Session, actor: Actor | None, ticketid: str, *, by: int | None = None) -> Appointment:
+    """Take back what was marked by mistake: `booked` again. Raises :class:`NotFound`, and :class:`Conflict` for one
+    that was cancelled, or whose time somebody else has been given since."""
+    found = await _locked(session, actor, ticketid)
+    try:
+        async with session.begin_nested():
+            return await _change(session, actor, by, ticketid, "booked", (*PRESENT, "noshow", "fulfilled"))
+    except IntegrityError as error:
+        raise Conflict(f"Its time, {local_time.spelt(found.begins)}, has been given to somebody else.") from error
 
 
 async def settle(session: Session, ticketid: str) -> Appointment:
@@ -235,6 +269,8 @@ def _field_errors(wanted: Wanted) -> dict[str, str]:
         errors["ticketid"] = f"Up to {TICKET_LENGTH} printable characters without spaces around them."
     if not 1 <= wanted.priority_level <= 5:
         errors["priority_level"] = "From 1 to 5."
+    if wanted.overbooked is not None and not 1 <= len(wanted.overbooked.strip()) <= 200:
+        errors["overbooked"] = "Say why in up to 200 characters."
     hours = wanted.consult_hrs
     if not hours.is_finite() or not HOURS[0] <= hours <= HOURS[1] or hours != round(hours, 2):
         errors["consult_hrs"] = f"From {HOURS[0]} to {HOURS[1]} hours, in hundredths."
@@ -264,11 +300,12 @@ async def _parties(session: Session, wanted: Wanted, lock: str) -> Row[Any]:
     patientid = wanted.patientid if abs(wanted.patientid) < 2**31 else 0
     return (
         await session.execute(
-            text(f"""with d as materialized (select 1 from doctor where empid = :docid and status {lock}),
+            text(f"""with d as materialized (select username from doctor where empid = :docid and status {lock}),
                           p as materialized (select username from patient where patientid = :patientid
                                                and (select count(*) from d) >= 0 {lock})
                      select (select count(*) from d) > 0 as doctor, (select count(*) from p) > 0 as patient,
-                            (select username from p) as username, dams_now() as now"""),  # noqa: S608 - a constant
+                            (select username from p) as username, (select username from d) as seen_by,
+                            dams_now() as now"""),  # noqa: S608 - a constant
             {"docid": wanted.docid, "patientid": patientid},
         )
     ).one()
@@ -279,13 +316,13 @@ async def _now(session: Session) -> datetime:
     return moment or datetime.now(UTC)
 
 
-async def _refusal(session: Session, error: IntegrityError, wanted: Wanted, begins: datetime) -> Exception:
+async def _refusal(session: Session, error: IntegrityError | slots.Taken, wanted: Wanted) -> Exception:
     """Which constraint said no is the answer."""
-    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
+    constraint = getattr(getattr(getattr(error, "orig", None), "__cause__", None), "constraint_name", None)
     if constraint == "uq_appointment_ticketid":
         return Conflict(f"The ticket {wanted.ticketid} was used before.", field="ticketid")
-    if constraint == "ex_appointment_doctor":
-        return await slots.lost(session, wanted.docid, begins)
+    if constraint == "ex_appointment_doctor" or isinstance(error, slots.Taken):
+        return await slots.lost(session, wanted.docid, _during(wanted)[0])
     if constraint == "ex_appointment_patient":
         return Conflict("The patient has another appointment then.", field="time_scheduled")
     return error
@@ -328,9 +365,9 @@ async def _change(
     if found.status not in only_from:
         raise Conflict(f"This appointment is {found.status}.", status_of_appointment=found.status)
     await session.execute(
-        text("""update appointment set status = :status, remarks = coalesce(nullif(:remarks, ''), remarks)
-                where ticketid = :ticketid"""),
-        {"status": status, "remarks": remarks, "ticketid": ticketid},
+        text("""update appointment set status = :status, remarks = coalesce(nullif(:remarks, ''), remarks),
+                    version = version + 1, changed_at = dams_now(), changed_by = :by where ticketid = :ticketid"""),
+        {"status": status, "remarks": remarks, "ticketid": ticketid, "by": actor.id if actor else by},
     )
     return await _told(session, actor, by, ticketid, status)
 

@@ -36,14 +36,19 @@ _ROWS = "select id, username, display_name, email, roles, created_at, disabled_a
 
 
 async def listing(
-    session: Session, *, role: str | None = None, cursor: str | None = None, limit: int = 50
+    session: Session, *, role: str | None = None, cursor: str | None = None, limit: int = 50, wanted: str = ""
 ) -> tuple[list[Account], str | None]:
-    """Accounts by user name, from after *cursor* (a user name), and the cursor of the next ones or None."""
+    """Accounts by user name, from after *cursor* (a user name), and the cursor of the next ones or None.
+
+    *wanted* is a part of the user name, the shown name or the mail address.
+    """
     count = min(max(limit, 1), MAX_PAGE)
     found = await session.execute(
         text(f"""{_ROWS} where username > :cursor and (cast(:role as text) is null or :role = any(roles))
+                 and (:wanted = '' or
+                      position(lower(:wanted) in lower(concat_ws(' ', username, display_name, email))) > 0)
                  order by username limit :limit"""),
-        {"cursor": cursor or "", "role": role, "limit": count + 1},
+        {"cursor": cursor or "", "role": role, "limit": count + 1, "wanted": wanted},
     )
     rows = [_account(row) for row in found.mappings()]
     return rows[:count], rows[count - 1].username if len(rows) > count else None

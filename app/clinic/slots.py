@@ -52,11 +52,19 @@ class Hold:
     expires_at: datetime
 
 
+class Taken(Exception):
+    """Somebody else was first; :func:`lost` says it to people."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Taken:
     begins: datetime
     ends: datetime
     state: str
+
+
+_HOLD = text("""insert into slot_hold (id, docid, during, instance_id, held_by, expires_at)
+                values (:id, :docid, tstzrange(:begins, :ends), :instance_id, :held_by, :expires_at)""")
 
 
 async def of_days(session: Session, docids: Sequence[str], first: date, days: int = 1) -> list[Slot]:
@@ -112,29 +120,17 @@ async def hold(
         Invalid: the doctor has no slot then.
         Conflict: it is taken; ``nearest`` names the three nearest free ones.
     """
-    await _lock(session, docid)
-    await expire(session)
-    await release(session, instance_id)
-    slot = await find(session, docid, begins)
-    if not slot.free:
-        raise await lost(session, docid, begins)
-    made = Hold(uuid7(), docid, slot.begins, slot.ends, await _until(session))
     try:
-        async with session.begin_nested():
-            await session.execute(
-                text("""insert into slot_hold (id, docid, during, instance_id, held_by, expires_at)
-                        values (:id, :docid, tstzrange(:begins, :ends), :instance_id, :held_by, :expires_at)"""),
-                {
-                    "id": made.id,
-                    "docid": docid,
-                    "begins": made.begins,
-                    "ends": made.ends,
-                    "instance_id": instance_id,
-                    "held_by": actor.id if actor else None,
-                    "expires_at": made.expires_at,
-                },
-            )
-    except IntegrityError as error:
+        async with session.begin_nested():  # its end gives the doctor free before a refused one looks for other times
+            await lock(session, docid)
+            await expire(session)
+            await release(session, instance_id)
+            slot = await _free(session, docid, begins)
+            made = Hold(uuid7(), docid, slot.begins, slot.ends, await _until(session))
+            given = {"id": made.id, "docid": docid, "begins": made.begins, "ends": made.ends}
+            given |= {"instance_id": instance_id, "held_by": actor.id if actor else None}
+            await session.execute(_HOLD, given | {"expires_at": made.expires_at})
+    except (IntegrityError, Taken) as error:
         raise await lost(session, docid, begins) from error
     return made
 
@@ -153,9 +149,10 @@ async def expire(session: Session) -> None:
 async def take(
     session: Session, actor: Actor | None, docid: str, begins: datetime, ends: datetime, instance_id: UUID | None
 ) -> None:
-    """Make way for an appointment: one's own hold ends, somebody else's hold or offer stops it.
+    """Make way for an appointment: one's own hold ends. Raises :class:`Taken` where somebody else's hold or offer, a
+    block, or an appointment that was overbooked and that no constraint guards, stands in the way.
 
-    The caller holds the doctor's row. Raises :class:`Conflict` with the three nearest free slots.
+    The caller holds the doctor's row.
     """
     await expire(session)
     await release(session, instance_id)
@@ -166,13 +163,23 @@ async def take(
             {"actor": actor.id, "docid": docid, "begins": begins, "ends": ends},
         )
     kept = await session.scalar(
-        text("""select exists(select from slot_hold where docid = :docid and during && tstzrange(:begins, :ends))
+        text(f"""select exists(select from slot_hold where docid = :docid and during && tstzrange(:begins, :ends))
+                or exists(select from doctor_block where docid = :docid and during && tstzrange(:begins, :ends))
+                or exists(select from appointment where docid = :docid and during && tstzrange(:begins, :ends)
+                          and overbooked is not null and {LIVE})
                 or exists(select from slot_offer where docid = :docid and during && tstzrange(:begins, :ends)
-                          and state = 'open' and expires_at > dams_now())"""),
+                          and state = 'open' and expires_at > dams_now())"""),  # noqa: S608 - LIVE is a constant
         {"docid": docid, "begins": begins, "ends": ends},
     )
     if kept:
-        raise await lost(session, docid, begins)
+        raise Taken
+
+
+async def _free(session: Session, docid: str, begins: datetime) -> Slot:
+    slot = await find(session, docid, begins)
+    if not slot.free:
+        raise Taken
+    return slot
 
 
 async def lost(session: Session, docid: str, begins: datetime) -> Conflict:
@@ -186,7 +193,7 @@ async def lost(session: Session, docid: str, begins: datetime) -> Conflict:
     )
 
 
-async def _lock(session: Session, docid: str) -> None:
+async def lock(session: Session, docid: str) -> None:
     """Whoever wants a slot of this doctor waits here; a booking locks the same row."""
     await session.execute(text("select 1 from doctor where empid = :docid for no key update"), {"docid": docid})
 

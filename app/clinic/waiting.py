@@ -55,6 +55,25 @@ class Offer:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Somebody on the list, and the offer that is open to them now."""
+
+    id: int
+    patientid: int
+    patient: str
+    wish: str
+    earliest: date
+    latest: date
+    priority_level: int
+    replaces: str | None
+    created_at: datetime
+    offer: UUID | None
+    offered: datetime | None
+    offered_by: str | None
+    until: datetime | None
+
+
 async def join(session: Session, actor: Actor, wish: Wish) -> int:
     """Put a patient on the list; the entry's number.
 
@@ -131,7 +150,7 @@ async def accept(session: Session, actor: Actor, offer_id: UUID) -> appointments
         Conflict: its time is over, or it was answered before.
     """
     offer = await _open(session, actor, offer_id)
-    await _answer(session, offer, "taken")
+    await _answer(session, actor, offer, "taken")
     entry = (
         await session.execute(
             text("""update waiting_entry set state = 'booked' where id = :id
@@ -158,7 +177,7 @@ async def accept(session: Session, actor: Actor, offer_id: UUID) -> appointments
 
 async def decline(session: Session, actor: Actor, offer_id: UUID) -> None:
     """The patient does not want this slot and goes on waiting. Raises :class:`NotFound` and :class:`Conflict`."""
-    await _answer(session, await _open(session, actor, offer_id), "declined")
+    await _answer(session, actor, await _open(session, actor, offer_id), "declined")
 
 
 async def offers(session: Session, actor: Actor) -> list[Offer]:
@@ -169,6 +188,37 @@ async def offers(session: Session, actor: Actor) -> list[Offer]:
         {"desk": actor.has(*appointments.DESK), "name": actor.username},
     )
     return [_record(row) for row in rows]
+
+
+async def entries(session: Session, actor: Actor, *, skip: int = 0, limit: int = 50) -> list[Entry]:
+    """Who waits, in the order in which they are asked: everybody for the desk, one's own for a patient."""
+    rows = await session.execute(
+        text("""select w.id, w.patientid, concat_ws(' ', p.firstname, p.lastname) as patient,
+                       coalesce('Dr. ' || d.firstname || ' ' || d.lastname, w.specialization) as wish,
+                       w.earliest, w.latest, w.priority_level, w.replaces, w.created_at, o.id as offer,
+                       lower(o.during) as offered, 'Dr. ' || e.firstname || ' ' || e.lastname as offered_by,
+                       o.expires_at as until
+                from waiting_entry w join patient p using (patientid) left join doctor d on d.empid = w.docid
+                     left join slot_offer o on o.entry_id = w.id and o.state = 'open' and o.expires_at > dams_now()
+                     left join doctor e on e.empid = o.docid
+                where w.state = 'waiting' and w.latest >= (dams_now() at time zone :zone)::date
+                      and (:desk or p.username = :name)
+                order by w.priority_level, w.id offset :skip limit :limit"""),
+        {"desk": actor.has(*appointments.DESK), "name": actor.username, "zone": local_time.zone().key}
+        | {"skip": skip, "limit": limit},
+    )
+    return [Entry(**row) for row in rows.mappings()]
+
+
+async def replaced(session: Session, offer_id: UUID) -> str | None:
+    """The ticket of the appointment that is given up for this offer."""
+    sql = text("select replaces from waiting_entry w join slot_offer o on o.entry_id = w.id where o.id = :id")
+    return await session.scalar(sql, {"id": offer_id})
+
+
+async def count(session: Session) -> int:
+    """How many wait."""
+    return await session.scalar(text("select count(*) from waiting_entry where state = 'waiting'")) or 0
 
 
 def ticket(prefix: str = "T") -> str:
@@ -307,12 +357,13 @@ async def _open(session: Session, actor: Actor, offer_id: UUID) -> Offer:
     return _record(row)
 
 
-async def _answer(session: Session, offer: Offer, state: str) -> None:
+async def _answer(session: Session, actor: Actor, offer: Offer, state: str) -> None:
     await session.execute(
         text("update slot_offer set state = :state, answered_at = dams_now() where id = :id"),
         {"state": state, "id": offer.id},
     )
-    await audit.record(session, f"waiting.{state}", data={"entry": offer.entry_id, "offer": str(offer.id)})
+    data = {"entry": offer.entry_id, "offer": str(offer.id)}
+    await audit.record(session, f"waiting.{state}", actor_id=actor.id, data=data)
 
 
 async def _entry(session: Session, actor: Actor, entry_id: int) -> Row[Any]:

@@ -38,7 +38,9 @@ class Appointment(Base):
         CheckConstraint("status in ('" + "', '".join(APPOINTMENT_STATUSES) + "')", name="status"),
         CheckConstraint("priority_level between 1 and 5", name="priority"),
         CheckConstraint("not isempty(during)", name="during"),
-        ExcludeConstraint(("docid", "="), ("during", "&&"), name="ex_appointment_doctor", where=LIVE),
+        ExcludeConstraint(
+            ("docid", "="), ("during", "&&"), name="ex_appointment_doctor", where=f"{LIVE} and overbooked is null"
+        ),
         ExcludeConstraint(("patientid", "="), ("during", "&&"), name="ex_appointment_patient", where=LIVE),
         Index("ix_appointment_date", "date_scheduled", "docid"),
     )
@@ -55,8 +57,15 @@ class Appointment(Base):
     status: Mapped[str] = mapped_column(String(20), server_default="booked")
     remarks: Mapped[str] = mapped_column(server_default=text("''"))
     """Why it was cancelled, or what else should be known (FHIR R4 `cancelationReason`, `comment`)."""
+    overbooked: Mapped[str | None] = mapped_column(String(200))
+    """Why it was put on top of another one of this doctor (FHIR R4 Slot `overbooked`); the patient's time stays free
+    of others all the same."""
     instance_id: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+    """Counts the changes, so that who decided on an old state is told what happened."""
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    changed_by: Mapped[int | None]
 
 
 class Diagnosis(Base):

@@ -6,12 +6,17 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, literal_column, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from app.core.ids import uuid7
 from app.db.base import Base, Serial
 
+SEARCHED = (
+    "lower((((((((firstname::text || ' '::text) || midname::text) || ' '::text) || "
+    "lastname::text) || ' '::text) || email::text) || ' '::text) || mobile::text)"
+)
+"""What a patient is found by; an index is made of it. Written as PostgreSQL writes it, so that both can be compared."""
 ROLES = ("patient", "doctor", "staff", "modeler", "ops", "admin")
 
 
@@ -116,7 +121,16 @@ class Doctor(ProfileColumns, Base):
 
 class Patient(ProfileColumns, Base):
     __tablename__ = "patient"
-    __table_args__ = (UniqueConstraint("patientid"), Index("ix_patient_name", "lastname", "firstname"))
+    __table_args__ = (
+        UniqueConstraint("patientid"),
+        Index("ix_patient_name", "lastname", "firstname"),
+        Index(
+            "ix_patient_search",
+            literal_column(SEARCHED).label("searched"),
+            postgresql_using="gin",
+            postgresql_ops={"searched": "gin_trgm_ops"},
+        ),
+    )
 
     id: Mapped[Serial]
     patientid: Mapped[int]

@@ -36,6 +36,7 @@ class EngineRun(Base):
         Index("ix_engine_run_open", "engine", "id", postgresql_where=text(OPEN_RUN)),
         Index("ix_engine_run_case_no", "case_no", postgresql_where=text("case_no is not null")),
         Index("ix_engine_run_name", "engine", "name", "id"),
+        Index("ix_engine_run_ticket", text("(input ->> 'ticket')"), postgresql_where=text("engine = 'temporal'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)

@@ -22,6 +22,9 @@ class CaseEvent(Base):
     __table_args__ = (
         Index("ix_case_event_case_no", "case_no", "id", postgresql_where=text("case_no is not null")),
         Index("ix_case_event_kind", "kind", "id", postgresql_where=text("case_no is null")),
+        Index(
+            "ix_case_event_ticket", text("(data ->> 'ticket')"), postgresql_where=text("data ->> 'ticket' is not null")
+        ),
     )
 
     id: Mapped[BigSerial]

@@ -10,20 +10,31 @@ from flask import Flask, g, request
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
+from app.clinic import local_time
 from app.core.actor import Actor
 from app.core.ids import uuid7
 from app.core.settings import settings
 
 MENU = (
     ("home.show", "My tasks", ()),
+    ("my.show", "My visits", ("patient",)),
+    ("schedule.show", "Schedule", ("doctor", "staff", "admin")),
+    ("people.listing", "Patients", ("doctor", "staff", "admin")),
+    ("people.doctors", "Doctors", ("doctor", "staff", "admin")),
+    ("clinic.show", "Clinic", ("doctor", "staff", "admin")),
     ("instances.listing", "Instances", ("doctor", "staff", "admin", "ops")),
     ("payment.start", "Payments", ("staff", "admin")),
+    ("books.diagnoses", "Records", ("doctor",)),
+    ("books.payments", "Records", ("staff", "admin")),
     ("diagnosis.form", "Analysis", ("doctor", "staff", "admin")),
     ("models.listing", "Models", ("modeler", "admin", "ops")),
     ("pipelines.listing", "Pipelines", ("admin", "staff", "doctor", "ops")),
     ("ops.show", "Operations", ("ops", "admin")),
+    ("admin.show", "Administration", ("admin",)),
     ("mailbox.listing", "Mail", ("admin", "ops", "staff")),
 )
+PARTS = {"visits": "schedule", "waitlist": "schedule", "sheets": "schedule"}
+"""Pages that belong to the page of another module in the menu."""
 STATES = {
     "ready": "open",
     "claimed": "claimed",
@@ -31,6 +42,19 @@ STATES = {
     "cancelled": "cancelled",
     "running": "running",
     "failed": "needs attention",
+    "arrived": "waiting",
+    "checked-in": "in room",
+    "fulfilled": "done",
+    "noshow": "no-show",
+}
+HAPPENED = {
+    "appointment.booked": "booked it, or took a mark back",
+    "appointment.rescheduled": "moved it",
+    "appointment.arrived": "the patient arrived",
+    "appointment.checked-in": "the patient went in",
+    "appointment.fulfilled": "it took place",
+    "appointment.noshow": "the patient did not come",
+    "appointment.cancelled": "cancelled it",
 }
 
 
@@ -47,6 +71,13 @@ def moment(value: datetime | str | None) -> str:
     if at.date() == today.date():
         return f"today, {at:%H:%M}"
     return f"{at.day} {at:%b}, {at:%H:%M}" if at.year == today.year else f"{at.day} {at:%b %Y}, {at:%H:%M}"
+
+
+def hour(value: datetime) -> str:
+    """The time of day in the clinic, e.g. ``09:30``; with its zone where that hour comes twice."""
+    local = value.astimezone(zone())
+    twice = len(local_time.instants(local.date(), local.time())) == 2
+    return f"{local:%H:%M}" + (f" {local.tzname()}" if twice else "")
 
 
 def clock(value: datetime) -> str:
@@ -93,10 +124,16 @@ def menu(person: Actor | None) -> list[dict[str, Any]]:
     if not (settings().web.demo and settings().mail.sink):
         shown = [entry for entry in shown if entry[0] != "mailbox.listing"]
     here = (request.endpoint or "").partition(".")[0]
-    return [
-        {"endpoint": endpoint, "text": text, "current": endpoint.partition(".")[0] == here}
-        for endpoint, text, _ in shown
-    ]
+    here = PARTS.get(here, here)
+    return [{"endpoint": endpoint, "text": text, "current": _is_here(endpoint, here)} for endpoint, text, _ in shown]
+
+
+def _is_here(endpoint: str, part: str) -> bool:
+    """Two entries of the menu may lead to one module; then the page itself decides."""
+    if endpoint.partition(".")[0] != part:
+        return False
+    asked = request.endpoint or ""
+    return part != "people" or ("doctor" in endpoint) == ("doctor" in asked or "hours" in asked)
 
 
 def register(flask: Flask) -> None:
@@ -106,8 +143,12 @@ def register(flask: Flask) -> None:
     flask.jinja_env.trim_blocks = flask.jinja_env.lstrip_blocks = True
     flask.add_template_filter(moment)
     flask.add_template_filter(clock)
+    flask.add_template_filter(hour)
+    flask.add_template_filter(local_time.spelt)
+    flask.add_template_filter(lambda value: value.astimezone(zone()).date(), "local_day")
     flask.add_template_filter(due)
     flask.add_template_filter(said)
+    flask.add_template_filter(lambda kind: HAPPENED.get(kind, kind), "happened")
     flask.add_template_filter(lambda state: STATES.get(state, state), "in_words")
 
     @flask.context_processor

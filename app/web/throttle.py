@@ -47,6 +47,16 @@ class Throttle:
             await self._memory.hit(shared, place, cost=-1)
             log.warning("sign-in throttle works without Redis")
 
+    async def release(self, username: str) -> None:
+        """Forget the failed tries of an account."""
+        (account, name), _shared = self._limits(username, "")
+        await self._memory.clear(account, name)
+        try:
+            async with asyncio.timeout(0.5):
+                await self._redis.clear(account, name)
+        except (RedisError, OSError, TimeoutError):
+            log.warning("sign-in throttle works without Redis")
+
     async def close(self) -> None:
         await self._pool.aclose()
 

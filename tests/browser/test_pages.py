@@ -9,7 +9,10 @@ from playwright.async_api import Browser, expect
 
 from tests import drawing
 from tests.browser.conftest import somebody
+from tests.browser.test_schedule import open_day
 from tests.serving import APPOINTMENT, Served
+
+OPEN_DAY = open_day(2)
 
 BROKEN = drawing.sequence(
     "Stops",
@@ -75,6 +78,27 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "models": ("modeler", "/models"),
     "model": ("modeler", f"/models/{APPOINTMENT}"),
     "mail": ("admin", "/dev/mail"),
+    "schedule of a day": ("staff", f"/schedule?day={OPEN_DAY}"),
+    "schedule of a week": ("doctor", f"/schedule?day={OPEN_DAY}&view=week"),
+    "schedule of a closed day": ("staff", "/schedule?day=2027-12-25"),
+    "book": ("staff", f"/schedule/book?doctor=HSP-201&day={OPEN_DAY}&time=09:30&q=an"),
+    "walk-in": ("staff", "/schedule/walk-in?q=cruz"),
+    "block time": ("doctor", f"/schedule/block?doctor=HSP-200&from_day={OPEN_DAY}"),
+    "visit": ("staff", "/schedule/visits/DEMO-003"),
+    "waiting list": ("staff", "/waiting?q=cruz"),
+    "day sheet": ("staff", f"/schedule/sheet?day={OPEN_DAY}&doctor=HSP-201"),
+    "my visits": ("patient", "/my"),
+    "my visit": ("patient", "/my/visits/DEMO-001"),
+    "patients": ("staff", "/patients?q=an"),
+    "patient": ("doctor", "/patients/1"),
+    "doctors": ("staff", "/doctors"),
+    "doctor": ("staff", "/doctors/HSP-201"),
+    "clinic": ("admin", "/clinic"),
+    "diagnoses": ("doctor", "/diagnoses"),
+    "payments": ("staff", "/payments"),
+    "requests": ("staff", "/requests"),
+    "accounts": ("admin", "/admin"),
+    "account": ("admin", "/admin/users/staff"),
     "not found": ("staff", "/nothing/here"),
     "refused": ("patient", "/models"),
     "API": ("", "/api/v1/docs"),

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from app.clinic import waiting
 from app.core.settings import settings
+from app.db.session import transaction
 from tests import drawing
 from tests.conftest import PASSWORD_OF_ALL
 from tests.web.conftest import API, APPOINTMENT, Caller, Visitor, rows, upload, value
 from tests.web.routes import routes
+from tests.web.test_schedule import at, open_day
 
+HOURS = {"begins": "09:00", "ends": "11:00", "slot_minutes": "20", "valid_from": "2026-12-01"}
+OPEN_DAY = open_day(4)
+BLOCKED = {"from_day": str(OPEN_DAY), "from_time": "14:00", "until_day": str(OPEN_DAY), "until_time": "15:00"}
 BROKEN = drawing.sequence(
     "Broken",
     drawing.user_task("t", drawing.field("f"), attributes='camunda:candidateGroups="staff"'),
@@ -25,17 +33,23 @@ WAITING = drawing.sequence(
     drawing.message("m", "called"),
     before='<bpmn:message id="called" name="Called" />',
 )
-NOTHING_CHANGES = {"api_models.check", "tasks.draft", "api_tasks.draft"}
-"""A check stores nothing; a draft, kept every ten seconds, is its owner's alone until the task is completed."""
+NOTHING_CHANGES = {"api_models.check", "tasks.draft", "api_tasks.draft", "schedule.hold", "schedule.release"}
+"""A check stores nothing; a draft, kept every ten seconds, is its owner's alone until the task is completed; a hold is
+gone after five minutes."""
 
 
 @dataclass
 class Scene:
-    """A started appointment, and an instance that stopped with an incident."""
+    """A started appointment, an instance that stopped with an incident, an hour in which a doctor sees nobody,
+    a place on the waiting list with its offer, a doctor's hours."""
 
     instance: str
     task: str
     broken: str
+    block: int
+    entry: int
+    offer: str
+    hours: int
 
 
 @dataclass
@@ -87,7 +101,19 @@ UNWATCHED = {
     "api_subscriptions.unsubscribe",
 }
 """Not watched here yet: they need the engine that they ask. A new route goes into CHANGES, not in here."""
-OF_NO_CASE = ("account", "profile", "token", "model", "signal", "clock")
+OF_NO_CASE = (
+    "appointment",
+    "schedule",
+    "waiting",
+    "hours",
+    "clinic",
+    "account",
+    "profile",
+    "token",
+    "model",
+    "signal",
+    "clock",
+)
 
 CHANGES: dict[str, Change] = {
     "signin.send": Change(
@@ -115,6 +141,112 @@ CHANGES: dict[str, Change] = {
         ["task.completed"],
         path=lambda at: f"/tasks/{at.task}/complete",
         given=lambda _: {"data": {"specialization": "Neurology"}},
+    ),
+    "schedule.book": Change(
+        ["appointment.booked"],
+        path=lambda _: "/schedule/book",
+        given=lambda _: {"data": {"doctor": "HSP-201", "patient": "7", "day": OPEN_DAY.isoformat(), "time": "10:00"}},
+    ),
+    "schedule.walk_in": Change(
+        ["appointment.booked", "appointment.arrived"],
+        path=lambda _: "/schedule/walk-in",
+        given=lambda _: {"data": {"doctor": "HSP-201", "patient": "7"}},
+    ),
+    "schedule.block": Change(
+        ["schedule.blocked"],
+        path=lambda _: "/schedule/block",
+        given=lambda _: {"data": {"doctor": "HSP-201", "kind": "block", **BLOCKED}},
+    ),
+    "schedule.unblock": Change(["schedule.unblocked"], path=lambda at: f"/schedule/blocks/{at.block}/delete"),
+    "visits.mark": Change(
+        ["appointment.arrived"],
+        path=lambda _: "/schedule/visits/DEMO-003/mark",
+        given=lambda _: {"data": {"status": "arrived"}},
+    ),
+    "visits.move": Change(
+        ["appointment.rescheduled"],
+        path=lambda _: "/schedule/visits/DEMO-003/move",
+        given=lambda _: {"data": {"day": OPEN_DAY.isoformat(), "time": "11:00"}},
+    ),
+    "visits.cancel": Change(
+        ["appointment.cancelled"],
+        path=lambda _: "/schedule/visits/DEMO-003/cancel",
+        given=lambda _: {"data": {"reason": "moved away"}},
+    ),
+    "waitlist.join": Change(
+        ["waiting.joined"],
+        path=lambda _: "/waiting",
+        given=lambda _: {
+            "data": {"patient": "7", "doctor": "HSP-201", "earliest": str(OPEN_DAY), "latest": str(OPEN_DAY)}
+        },
+    ),
+    "waitlist.withdraw": Change(["waiting.withdrawn"], path=lambda at: f"/waiting/{at.entry}/withdraw"),
+    "waitlist.accept": Change(["waiting.taken", "appointment.booked"], path=lambda at: f"/offers/{at.offer}/accept"),
+    "waitlist.decline": Change(["waiting.declined"], path=lambda at: f"/offers/{at.offer}/decline"),
+    "my.move": Change(
+        ["appointment.rescheduled"],
+        "patient",
+        lambda _: "/my/visits/DEMO-001/move",
+        lambda _: {"data": {"slot": f"HSP-200 {at(10, 0, OPEN_DAY).isoformat()}"}},
+    ),
+    "my.cancel": Change(
+        ["appointment.cancelled"],
+        "patient",
+        lambda _: "/my/visits/DEMO-001/cancel",
+        lambda _: {"data": {"reason": "travels"}},
+    ),
+    "people.add_hours": Change(
+        ["hours.added"],
+        path=lambda _: "/doctors/HSP-201/hours",
+        given=lambda _: {"data": {"weekday": "6", **HOURS}},
+    ),
+    "people.remove_hours": Change(["hours.removed"], path=lambda at: f"/doctors/HSP-202/hours/{at.hours}/delete"),
+    "clinic.open_on": Change(
+        ["clinic.opened"],
+        "admin",
+        lambda _: "/clinic/hours",
+        lambda _: {"data": {"weekday": "6", "opens": "09:00", "closes": "12:00"}},
+    ),
+    "clinic.close_on": Change(["clinic.closed"], "admin", lambda _: "/clinic/hours/1/delete"),
+    "clinic.add_holiday": Change(
+        ["clinic.holiday-added"],
+        "admin",
+        lambda _: "/clinic/holidays",
+        lambda _: {"data": {"day": "2028-05-01", "name": "Spring"}},
+    ),
+    "clinic.remove_holiday": Change(
+        ["clinic.holiday-removed"], "admin", lambda _: "/clinic/holidays/2027-07-04/delete"
+    ),
+    "admin.create": Change(
+        ["account.created"],
+        "admin",
+        lambda _: "/admin/users",
+        lambda _: {"data": {"username": "newcomer", "password": "long-enough", "roles": ["staff"]}},
+    ),
+    "admin.set_roles": Change(
+        ["account.roles-changed", "account.groups-changed"],
+        "admin",
+        lambda _: "/admin/users/staff/roles",
+        lambda _: {"data": {"roles": ["staff", "ops"], "groups": ["billing"]}},
+    ),
+    "admin.set_password": Change(
+        ["account.password-changed"],
+        "admin",
+        lambda _: "/admin/users/staff/password",
+        lambda _: {"data": {"password": "quite-another-one"}},
+    ),
+    "admin.disable": Change(["account.disabled"], "admin", lambda _: "/admin/users/staff/disable"),
+    "admin.enable": Change(["account.enabled"], "admin", lambda _: "/admin/users/staff/enable"),
+    "admin.unlock": Change(["account.released"], "admin", lambda _: "/admin/users/staff/unlock"),
+    "admin.create_group": Change(
+        ["account.group-created"], "admin", lambda _: "/admin/groups", lambda _: {"data": {"group": "night"}}
+    ),
+    "admin.delete_group": Change(["account.group-deleted"], "admin", lambda _: "/admin/groups/billing/delete"),
+    "sheets.make": Change(
+        ["schedule.feed-made"], path=lambda _: "/calendar", given=lambda _: {"data": {"doctor": "HSP-201"}}
+    ),
+    "sheets.revoke": Change(
+        ["schedule.feed-revoked"], path=lambda _: "/calendar/revoke", given=lambda _: {"data": {"doctor": "HSP-201"}}
     ),
     "api_token.issue": Change(
         ["account.signed-in", "token.issued"],
@@ -206,7 +338,7 @@ def test_every_route_that_changes_something_is_watched_here(app: Flask) -> None:
 
 
 @pytest.fixture
-def scene(caller: Callable[[str], Caller]) -> Scene:
+async def scene(caller: Callable[[str], Caller]) -> Scene:
     caller("modeler").deploy(BROKEN)
     caller("modeler").deploy(WAITING)
     staff = caller("staff")
@@ -214,7 +346,25 @@ def scene(caller: Callable[[str], Caller]) -> Scene:
     broken = staff.start("Broken")
     staff.complete(broken["tasks"][0]["id"])
     staff.start("Waiting")
-    return Scene(instance["id"], instance["tasks"][0]["id"], broken["id"])
+    async with transaction() as session:
+        await session.execute(text("delete from holiday"))
+        await session.execute(
+            text("""insert into opening_hours (weekday, opens, closes)
+                    select n, '00:00', '00:01' from generate_series(0, 6) n on conflict do nothing""")
+        )
+        block = await session.scalar(
+            text("""insert into doctor_block (docid, during, kind)
+                    values ('HSP-202', tstzrange(now(), now() + interval '1 hour'), 'block') returning id""")
+        )
+        await session.execute(text("insert into holiday (day, name) values (date '2027-07-04', 'Summer')"))
+        hours = await session.scalar(text("select min(id) from doctor_hours where docid = 'HSP-202'"))
+        entry = await session.scalar(
+            text("""insert into waiting_entry (patientid, docid, earliest, latest)
+                    values (9, 'HSP-203', current_date, current_date + 90) returning id""")
+        )
+        offer = (await waiting.offer_next(session))[0].id
+    task = instance["tasks"][0]["id"]
+    return Scene(instance["id"], task, broken["id"], block or 0, entry or 0, str(offer), hours or 0)
 
 
 @pytest.mark.parametrize("endpoint", CHANGES)
@@ -250,11 +400,6 @@ async def test_a_change_is_written_down(
 
 
 async def test_what_was_written_cannot_be_changed_or_deleted(app: Flask) -> None:
-    from sqlalchemy import text
-    from sqlalchemy.exc import DBAPIError
-
-    from app.db.session import transaction
-
     for statement in ("update case_event set kind = 'x'", "delete from case_event", "truncate case_event"):
         with pytest.raises(DBAPIError):
             async with transaction() as session:

@@ -30,6 +30,12 @@ async def of_instance(session: Session, case: str, instance_id: UUID, limit: int
     return await _rows(session, sql, {"case": case, "instance": instance_id, "limit": limit})
 
 
+async def of_ticket(session: Session, ticketid: str, limit: int = 100) -> list[EventRow]:
+    """What happened to an appointment, newest first."""
+    sql = f"{_EVENTS} where e.data ->> 'ticket' = :ticket order by e.id desc limit :limit"
+    return await _rows(session, sql, {"ticket": ticketid, "limit": limit})
+
+
 async def _rows(session: Session, sql: str, parameters: dict[str, Any]) -> list[EventRow]:
     found = await session.execute(text(sql), parameters)
     return [EventRow(**cast("dict[str, Any]", {**row, "data": row["data"] or {}})) for row in found.mappings()]

@@ -1,0 +1,56 @@
+"""How long the pages of the desk take in a large clinic: each asked for in turn, by somebody who is signed in."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+from typing import Any
+from urllib.parse import urlsplit
+
+from app.bench.clients import Failed, percentile
+
+PAGES = {
+    "schedule, day": ("staff", "/schedule"),
+    "schedule, day, one doctor": ("staff", "/schedule?doctor=B-7"),
+    "schedule, week": ("staff", "/schedule?view=week&doctor=B-7"),
+    "patient search for booking": ("staff", "/schedule/book?doctor=B-7&day=2027-01-04&time=09:00&q=ana"),
+    "walk-in, search by a part of a name": ("staff", "/schedule/walk-in?q=c4ca"),
+    "waiting list": ("staff", "/waiting"),
+    "patients": ("staff", "/patients"),
+    "patients, search": ("staff", "/patients?q=grace+a8"),
+    "patients, by telephone": ("staff", "/patients?q=555-77777"),
+    "a patient's record": ("doctor", "/patients/100777"),
+    "doctors": ("staff", "/doctors"),
+    "a doctor": ("staff", "/doctors/B-7"),
+    "diagnoses": ("doctor", "/diagnoses"),
+    "diagnoses, search": ("doctor", "/diagnoses?q=grace"),
+    "payments": ("staff", "/payments"),
+    "payments, search": ("staff", "/payments?q=B-1234"),
+    "day sheet": ("staff", "/schedule/sheet"),
+    "accounts": ("admin", "/admin"),
+    "accounts, search": ("admin", "/admin?q=bp777"),
+    "my visits": ("patient", "/my"),
+}
+"""What is asked for, and whose page it is."""
+
+
+def measure(url: str, cookies: Mapping[str, str], rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Milliseconds of every page, p50 and p95 over *rounds*. Raises :class:`Failed` for anything but 200."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=120)
+    seen: dict[str, list[float]] = {name: [] for name in PAGES}
+    for turn in range(rounds + 1):
+        say(f"round {turn} of {rounds}")
+        for name, (who, path) in PAGES.items():
+            began = time.perf_counter()
+            connection.request("GET", path, headers={"Cookie": cookies[who]})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise Failed(f"{path}: {answer.status}")
+            if turn:  # the first turn warms the caches
+                seen[name].append((time.perf_counter() - began) * 1000)
+    connection.close()
+    return {name: {"p50": median(found), "p95": percentile(found, 0.95)} for name, found in seen.items()}
