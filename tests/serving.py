@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 
 from app.dev.state import free_ports
@@ -21,12 +24,39 @@ API = "/api/v1"
 APPOINTMENT = "Process_ApptDams01"
 
 
+_weeks = itertools.count()
+
+
+def visit() -> dict[str, dict[str, str]]:
+    """What the four forms of an appointment are filled with, by field; another free slot and ticket at every call."""
+    number = next(_weeks)
+    day = date(2027, 3, 1) + timedelta(weeks=number % 80)
+    return {
+        "Doctor's Specialization Form": {"specialization": "Cardiology"},
+        "List Specialized Doctors": {"docid": "HSP-200"},
+        "Doctor's Availability Form": {
+            "date_scheduled": day.isoformat(),
+            "time_scheduled": ("10:30", "09:30")[number // 80],
+        },
+        "Patient Detail Form": {"patientid": "7", "ticketid": f"T-{100 + number}", "priority_level": "2"},
+    }
+
+
 @dataclass(frozen=True)
 class Served:
-    """A running web: its address, and the folder of the mail that its relay sends."""
+    """A running web: its address, the folder of the mail that its relay sends, and its database."""
 
     url: str
     mail: Path
+    database: str = ""
+
+    async def rows(self, sql: str, *given: Any) -> list[Any]:
+        """What the database of this web holds, to be held against what a page said."""
+        connection = await asyncpg.connect(self.database.replace("+asyncpg", ""))
+        try:
+            return await connection.fetch(sql, *given)
+        finally:
+            await connection.close()
 
     def call(self, method: str, path: str, user: str = "staff", **further: Any) -> Any:
         """What the JSON API answers *user*; for what a test needs before it begins."""
@@ -40,6 +70,13 @@ class Served:
 
     def complete(self, task_id: str, user: str = "staff", **variables: Any) -> Any:
         return self.call("POST", f"/tasks/{task_id}/complete", user, json={"variables": variables})
+
+    def at_last_form(self) -> str:
+        """The task of an appointment's last form, with a slot held."""
+        instance = self.start()
+        for entries in list(visit().values())[:3]:
+            instance = self.complete(instance["tasks"][0]["id"], **entries)
+        return instance["tasks"][0]["id"]
 
     def deploy(self, content: bytes, name: str = "model.bpmn") -> Any:
         return self.call("POST", "/deployments", "modeler", files={"file": (name, content)})
@@ -75,7 +112,7 @@ def serving(template: str, mail: Path) -> Iterator[Served]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the web did not come up: {process.poll()}")
             time.sleep(0.1)
-        yield Served(url, mail)
+        yield Served(url, mail, server.serving_url(name))
     asyncio.run(server.drop_database(name))
 
 

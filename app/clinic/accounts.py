@@ -96,6 +96,14 @@ async def by_username(session: Session, username: str) -> Actor:
     return _actor(row)
 
 
+async def by_id(session: Session, login_id: int) -> Actor:
+    """An account by its number, open or not. Raises :class:`NotFound`."""
+    row = (await session.execute(text(f"{_ACTOR} from login l where l.id = :id"), {"id": login_id})).first()
+    if row is None:
+        raise NotFound("No such account.")
+    return _actor(row)
+
+
 async def authenticate(session: Session, username: str, password: str) -> Actor:
     """The person with this name and password; the attempt is audited either way.
 

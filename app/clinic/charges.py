@@ -16,6 +16,7 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import settings
 from app.db.session import Session
 
+TICKET_LENGTH = 20
 MOST = Decimal("9999999999.99")
 
 

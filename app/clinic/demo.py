@@ -218,7 +218,7 @@ async def _agenda(session: Session) -> None:
 
 def _hours() -> Iterator[dict[str, Any]]:
     for number in range(len(DOCTORS)):
-        shared = {"docid": f"HSP-{200 + number}", "slot_minutes": 30 if number % 3 else 20}
+        shared = {"docid": f"HSP-{200 + number}", "slot_minutes": 30 if number % 3 or not number else 20}
         for weekday in range(6 if number % 4 == 0 else 5):
             yield shared | {"weekday": weekday, "begins": time(9), "ends": time(12, 30)}
             if weekday < 5 and (weekday + number) % 5:

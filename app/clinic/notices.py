@@ -1,8 +1,9 @@
-"""The release notice as a PDF. Its font holds Latin letters; another script shows as boxes."""
+"""Notices as PDF: the release notice, and the sheet that others are drawn on. Latin letters; others show as boxes."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -31,24 +32,30 @@ class Notice:
 
 def draw(notice: Notice) -> bytes:
     """One page. The same notice gives the same bytes."""
-    _fonts()
-    output = io.BytesIO()
-    page = Canvas(output, pagesize=A5, invariant=1)
-    page.setTitle(f"Release notice {notice.case}")
-    page.setAuthor(notice.clinic)
-    width, top = A5[0] - MARGIN, A5[1] - MARGIN
-    page.setFont("VeraBd", 16)
-    page.drawString(MARGIN, top, "Release notice")
-    page.setFont("Vera", 10)
-    page.drawRightString(width, top, notice.clinic)
-    page.line(MARGIN, top - 10, width, top - 10)
     rows = [("Case", notice.case), ("Ticket", notice.ticketid), ("Patient", f"{notice.patient} ({notice.patientid})")]
     rows += [("Released on", notice.released.isoformat() if notice.released else "")]
     rows += [(name, f"{amount:,.2f}") for name, amount in notice.lines]
+    foot = "The account of this visit is settled."
+    return sheet("Release notice", notice.clinic, notice.case, rows, foot)
+
+
+def sheet(title: str, clinic: str, case: str, rows: Sequence[tuple[str, str]], foot: str) -> bytes:
+    """A page of A5 with names and values under a title."""
+    _fonts()
+    output = io.BytesIO()
+    page = Canvas(output, pagesize=A5, invariant=1)
+    page.setTitle(f"{title} {case}")
+    page.setAuthor(clinic)
+    width, top = A5[0] - MARGIN, A5[1] - MARGIN
+    page.setFont("VeraBd", 16)
+    page.drawString(MARGIN, top, title)
+    page.setFont("Vera", 10)
+    page.drawRightString(width, top, clinic)
+    page.line(MARGIN, top - 10, width, top - 10)
     for number, (name, value) in enumerate(rows, 2):
         page.drawString(MARGIN, top - number * LINE, name)
         page.drawRightString(width, top - number * LINE, value)
-    page.drawString(MARGIN, top - (len(rows) + 3) * LINE, "The account of this visit is settled.")
+    page.drawString(MARGIN, top - (len(rows) + 3) * LINE, foot)
     page.save()
     return output.getvalue()
 

@@ -25,6 +25,8 @@ from app.db.session import Session
 HOLD_MINUTES = 5
 LOOK_AHEAD_DAYS = 60
 MAX_DAYS = 62
+YEARS = range(1970, 3000)
+"""A day outside of them has no slot: at the ends of the calendar there is no day before or after to reckon with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,19 @@ _HOLD = text("""insert into slot_hold (id, docid, during, instance_id, held_by, 
                 values (:id, :docid, tstzrange(:begins, :ends), :instance_id, :held_by, :expires_at)""")
 
 
-async def of_days(session: Session, docids: Sequence[str], first: date, days: int = 1) -> list[Slot]:
+async def of_days(
+    session: Session, docids: Sequence[str], first: date, days: int = 1, mine: UUID | None = None
+) -> list[Slot]:
     """Every slot of these doctors on *days* days from *first* on, in order of time and doctor.
 
-    *days* is at most :data:`MAX_DAYS`.
+    What the instance *mine* holds is free to it. *days* is at most :data:`MAX_DAYS`.
     """
+    if first.year not in YEARS:
+        return []
     days = max(1, min(days, MAX_DAYS))
     begins, ends = local_time.day_bounds(first)[0], local_time.day_bounds(first + timedelta(days=days - 1))[1]
     hours = await _hours(session, docids, first, days)
-    taken = await _taken(session, docids, begins, ends)
+    taken = await _taken(session, docids, begins, ends, mine)
     now = await session.scalar(text("select dams_now()"))
     found = [
         Slot(docid, *bounds, _state(bounds, taken.get(docid, []), now))
@@ -85,10 +91,23 @@ async def of_days(session: Session, docids: Sequence[str], first: date, days: in
     return sorted(found, key=lambda slot: (slot.begins, slot.docid))
 
 
-async def free(session: Session, docid: str, first: date, days: int = 14, limit: int | None = None) -> list[Slot]:
-    """The free slots of a doctor, soonest first."""
-    found = [slot for slot in await of_days(session, [docid], first, days) if slot.free]
+async def free(
+    session: Session,
+    docid: str,
+    first: date,
+    days: int = 14,
+    limit: int | None = None,
+    mine: UUID | None = None,
+) -> list[Slot]:
+    """The free slots of a doctor, soonest first; what the instance *mine* holds is free to it."""
+    found = [slot for slot in await of_days(session, [docid], first, days, mine) if slot.free]
     return found[:limit]
+
+
+async def today(session: Session) -> date:
+    """The day on the clinic's wall."""
+    now: datetime = (await session.execute(text("select dams_now() as at"))).scalar_one()
+    return now.astimezone(local_time.zone()).date()
 
 
 async def nearest(session: Session, docid: str, moment: datetime, count: int = 3) -> list[Slot]:
@@ -254,7 +273,9 @@ def _edge(day: date, at: time) -> datetime:
     return found[0] if found else datetime.combine(day, at, local_time.zone()).replace(fold=1).astimezone(UTC)
 
 
-async def _taken(session: Session, docids: Sequence[str], begins: datetime, ends: datetime) -> dict[str, list[_Taken]]:
+async def _taken(
+    session: Session, docids: Sequence[str], begins: datetime, ends: datetime, mine: UUID | None
+) -> dict[str, list[_Taken]]:
     rows = await session.execute(
         text(f"""
             select docid, lower(during) as begins, upper(during) as ends, 'busy' as state from appointment
@@ -265,12 +286,13 @@ async def _taken(session: Session, docids: Sequence[str], begins: datetime, ends
             union all
             select docid, lower(during), upper(during), 'busy-tentative' from slot_hold
             where docid = any(:docids) and during && tstzrange(:begins, :ends) and expires_at > dams_now()
+                  and instance_id is distinct from cast(:mine as uuid)
             union all
             select docid, lower(during), upper(during), 'busy-tentative' from slot_offer
             where docid = any(:docids) and during && tstzrange(:begins, :ends) and state = 'open'
                   and expires_at > dams_now()
         """),  # noqa: S608 - LIVE is a constant
-        {"docids": list(docids), "begins": begins, "ends": ends},
+        {"docids": list(docids), "begins": begins, "ends": ends, "mine": mine},
     )
     found: dict[str, list[_Taken]] = {}
     for row in rows:

@@ -19,8 +19,8 @@ NEVER_AGAIN = range(500, 600)
 
 @sender("mail")
 async def send(effect: Effect) -> None:
-    """Send to the accounts of ``to_login`` and ``to_role``, the patients ``to_patient`` and whoever has an address in
-    ``to_address``. Raises :class:`Undeliverable` on a refusal for good."""
+    """Send to the accounts of ``to_login`` and ``to_role``, the patients ``to_patient``, the doctors ``to_doctor`` and
+    whoever has an address in ``to_address``. Raises :class:`Undeliverable` on a refusal for good."""
     recipients = await _recipients(effect.payload)
     if not recipients:
         raise Undeliverable("nobody to send to has an address")
@@ -68,12 +68,16 @@ async def _recipients(payload: dict[str, Any]) -> list[tuple[str, str]]:
                     select firstname || ' ' || lastname, email from patient
                     where patientid = any(cast(:patients as integer[])) and email <> ''
                     union
+                    select firstname || ' ' || lastname, email from doctor
+                    where empid = any(cast(:doctors as text[])) and email <> ''
+                    union
                     select '', address from unnest(cast(:addresses as text[])) as given(address)
                     order by 2"""),
             {
                 "names": payload.get("to_login", []),
                 "roles": payload.get("to_role", []),
                 "patients": payload.get("to_patient", []),
+                "doctors": payload.get("to_doctor", []),
                 "addresses": payload.get("to_address", []),
             },
         )

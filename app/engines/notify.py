@@ -8,11 +8,15 @@ from app.db.session import Session
 from app.engines import outbox
 
 
-async def task_mail(session: Session, task_id: UUID, username: str, *, case: str | None, instance_id: UUID) -> None:
-    """A model assigned a task to this person: say so, once per task."""
+async def task_mail(
+    session: Session, task_id: UUID, username: str, *, case: str | None, instance_id: UUID, again: str = ""
+) -> None:
+    """A task was assigned to this person: say so, once per task and *again*, which names a later assignment."""
     text = f"A task of case {case} is assigned to you.\n\nOpen it in DAMS: /tasks/{task_id}\n"
     payload = {"to_login": [username], "subject": f"A task for you in case {case}", "text": text}
-    await outbox.enqueue(session, "mail", f"task:{task_id}", payload, case=case, instance_id=instance_id)
+    await outbox.enqueue(
+        session, "mail", f"task:{task_id}" + (f":{again}" if again else ""), payload, case=case, instance_id=instance_id
+    )
 
 
 async def incident_mail(session: Session, instance_id: UUID, n: int, element_name: str, *, case: str | None) -> None:

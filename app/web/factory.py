@@ -13,7 +13,7 @@ import app.web.api
 import app.web.views
 from app.core import log
 from app.core.settings import ROOT, Settings, settings
-from app.web import assets, errors, metrics, presentation, security
+from app.web import assets, errors, language, metrics, presentation, security
 from app.web.flask_loop import LoopFlask
 
 SHORTEST_SECRET = 32
@@ -67,6 +67,7 @@ def create_app() -> Flask:
     flask.after_request(security.harden)
     errors.register(flask)
     assets.register(flask)
+    language.register(flask)
     presentation.register(flask)
     for blueprint in blueprints():
         flask.register_blueprint(blueprint, url_prefix=given.web.url_prefix + (blueprint.url_prefix or ""))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask, g, request
+from flask_babel import format_date, format_datetime
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
@@ -14,6 +15,7 @@ from app.clinic import local_time
 from app.core.actor import Actor
 from app.core.ids import uuid7
 from app.core.settings import settings
+from app.web.language import sentence, word
 
 MENU = (
     ("home.show", "My tasks", ()),
@@ -22,6 +24,9 @@ MENU = (
     ("people.listing", "Patients", ("doctor", "staff", "admin")),
     ("people.doctors", "Doctors", ("doctor", "staff", "admin")),
     ("clinic.show", "Clinic", ("doctor", "staff", "admin")),
+    ("booking.expertise", "Book", ("patient", "doctor", "staff", "admin")),
+    ("consultation.show", "Diagnosis", ("doctor",)),
+    ("signup.form", "Sign up", ("admin",)),
     ("instances.listing", "Instances", ("doctor", "staff", "admin", "ops")),
     ("payment.start", "Payments", ("staff", "admin")),
     ("books.diagnoses", "Records", ("doctor",)),
@@ -69,8 +74,35 @@ def moment(value: datetime | str | None) -> str:
     at = (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(zone())
     today = datetime.now(UTC).astimezone(zone())
     if at.date() == today.date():
-        return f"today, {at:%H:%M}"
-    return f"{at.day} {at:%b}, {at:%H:%M}" if at.year == today.year else f"{at.day} {at:%b %Y}, {at:%H:%M}"
+        return f"{word('today')}, {at:%H:%M}"
+    return _written(at, "d MMM, HH:mm" if at.year == today.year else "d MMM yyyy, HH:mm")
+
+
+def _written(at: datetime, pattern: str) -> str:
+    """A moment in the reader's language, by a pattern of CLDR; its wall is the one it carries."""
+    return str(format_datetime(at.replace(tzinfo=None), pattern, rebase=False))
+
+
+def spelt(value: datetime) -> str:
+    """``Mon 30 Nov 2026, 09:30``; with the zone's short name where that hour comes twice."""
+    at = value.astimezone(zone())
+    twice = len(local_time.instants(at.date(), at.time().replace(second=0, microsecond=0))) == 2
+    return _written(at, "EEE d MMM yyyy, HH:mm") + (f" {at.tzname()}" if twice else "")
+
+
+def wall(value: datetime) -> str:
+    """A time of day on the clinic's wall, e.g. ``09:30``."""
+    return f"{value.astimezone(zone()):%H:%M}"
+
+
+def local_iso(value: datetime) -> str:
+    """A moment as a form sends it back: ``2027-03-01T09:30``, on the clinic's wall."""
+    return f"{value.astimezone(zone()):%Y-%m-%dT%H:%M}"
+
+
+def day(value: date) -> str:
+    """A day, e.g. ``Mon 1 Mar 2027``."""
+    return str(format_date(value, "EEE d MMM yyyy", rebase=False))
 
 
 def hour(value: datetime) -> str:
@@ -91,8 +123,8 @@ def due(value: datetime | None) -> dict[str, str]:
         return {"text": "", "tone": ""}
     minutes = int((value - datetime.now(UTC)).total_seconds() // 60)
     if minutes < 0:
-        return {"text": f"late by {_span(-minutes)}", "tone": "late"}
-    return {"text": f"due in {_span(minutes)}", "tone": "soon" if minutes < 60 else "later"}
+        return {"text": sentence(f"late by {_span(-minutes)}"), "tone": "late"}
+    return {"text": sentence(f"due in {_span(minutes)}"), "tone": "soon" if minutes < 60 else "later"}
 
 
 def _span(minutes: int) -> str:
@@ -107,7 +139,7 @@ def said(value: object) -> str:
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return word("yes" if value else "no")
     return str(value)
 
 
@@ -125,7 +157,9 @@ def menu(person: Actor | None) -> list[dict[str, Any]]:
         shown = [entry for entry in shown if entry[0] != "mailbox.listing"]
     here = (request.endpoint or "").partition(".")[0]
     here = PARTS.get(here, here)
-    return [{"endpoint": endpoint, "text": text, "current": _is_here(endpoint, here)} for endpoint, text, _ in shown]
+    return [
+        {"endpoint": endpoint, "text": word(text), "current": _is_here(endpoint, here)} for endpoint, text, _ in shown
+    ]
 
 
 def _is_here(endpoint: str, part: str) -> bool:
@@ -142,14 +176,11 @@ def register(flask: Flask) -> None:
     shared.update(csrf=csrf_field, fresh_key=lambda: str(uuid7()))
     flask.jinja_env.trim_blocks = flask.jinja_env.lstrip_blocks = True
     flask.add_template_filter(moment)
-    flask.add_template_filter(clock)
-    flask.add_template_filter(hour)
-    flask.add_template_filter(local_time.spelt)
+    for shown in (clock, hour, wall, local_iso, day, spelt, due, said):
+        flask.add_template_filter(shown)
     flask.add_template_filter(lambda value: value.astimezone(zone()).date(), "local_day")
-    flask.add_template_filter(due)
-    flask.add_template_filter(said)
-    flask.add_template_filter(lambda kind: HAPPENED.get(kind, kind), "happened")
-    flask.add_template_filter(lambda state: STATES.get(state, state), "in_words")
+    flask.add_template_filter(lambda kind: word(HAPPENED.get(kind, kind)), "happened")
+    flask.add_template_filter(lambda state: word(STATES.get(state, state)), "in_words")
 
     @flask.context_processor
     def everywhere() -> dict[str, Any]:

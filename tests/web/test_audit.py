@@ -16,7 +16,7 @@ from app.core.settings import settings
 from app.db.session import transaction
 from tests import drawing
 from tests.conftest import PASSWORD_OF_ALL
-from tests.web.conftest import API, APPOINTMENT, Caller, Visitor, rows, upload, value
+from tests.web.conftest import API, APPOINTMENT, ENTRIES, Caller, Visitor, rows, upload, value
 from tests.web.routes import routes
 from tests.web.test_schedule import at, open_day
 
@@ -33,7 +33,14 @@ WAITING = drawing.sequence(
     drawing.message("m", "called"),
     before='<bpmn:message id="called" name="Called" />',
 )
-NOTHING_CHANGES = {"api_models.check", "tasks.draft", "api_tasks.draft", "schedule.hold", "schedule.release"}
+NOTHING_CHANGES = {
+    "api_models.check",
+    "language.choose",
+    "tasks.draft",
+    "api_tasks.draft",
+    "schedule.hold",
+    "schedule.release",
+}
 """A check stores nothing; a draft, kept every ten seconds, is its owner's alone until the task is completed; a hold is
 gone after five minutes."""
 
@@ -60,6 +67,8 @@ class Change:
     who: str = "staff"
     path: Callable[[Scene], str] = lambda _: ""
     given: Callable[[Scene], dict[str, Any]] = lambda _: {}
+    forms: int = 0
+    """Forms of the appointment that were completed before."""
 
 
 ELSEWHERE = {"api_accounts.sign_up", "api_reports.create", "api_outbox.retry"}
@@ -137,6 +146,16 @@ CHANGES: dict[str, Change] = {
     ),
     "tasks.claim": Change(["task.claimed"], path=lambda at: f"/tasks/{at.task}/claim"),
     "tasks.release": Change(["task.claimed", "task.released"], path=lambda at: f"/tasks/{at.task}/release"),
+    "tasks.assign": Change(
+        ["task.reassigned"],
+        path=lambda at: f"/tasks/{at.task}/assign",
+        given=lambda _: {"data": {"assignee": "doctor"}},
+    ),
+    "tasks.comment": Change(
+        ["comment.added"],
+        path=lambda at: f"/tasks/{at.task}/comments",
+        given=lambda _: {"data": {"comment": "She called twice."}},
+    ),
     "tasks.complete": Change(
         ["task.completed"],
         path=lambda at: f"/tasks/{at.task}/complete",
@@ -247,6 +266,30 @@ CHANGES: dict[str, Change] = {
     ),
     "sheets.revoke": Change(
         ["schedule.feed-revoked"], path=lambda _: "/calendar/revoke", given=lambda _: {"data": {"doctor": "HSP-201"}}
+    ),
+    **{
+        f"booking.give_{page}": Change(
+            kinds,
+            path=lambda at, page=page: f"/doctor/{page}?booking={at.instance}",
+            given=lambda _, entries=entries: {"data": dict(entries)},
+            forms=forms,
+        )
+        for forms, (page, kinds, entries) in enumerate(
+            zip(
+                ("expertise", "select", "schedule", "patient"),
+                (["task.completed"],) * 3
+                + (["task.completed", "appointment.booked", "document.issued", "document.issued"],),
+                ENTRIES.values(),
+                strict=True,
+            )
+        )
+    },
+    "consultation.begin": Change(["instance.started", "task.claimed"], "doctor", lambda _: "/doctor/diagnosis"),
+    "signup.send": Change(
+        ["account.created", "instance.started", "task.completed", "task.completed"],
+        "admin",
+        lambda _: "/signup",
+        lambda _: {"data": {"kind": "doctor", "username": "newcomer", "password": "long-enough-1"}},
     ),
     "api_token.issue": Change(
         ["account.signed-in", "token.issued"],
@@ -383,6 +426,9 @@ async def test_a_change_is_written_down(
     method = route.method
     path, given = change.path(scene), change.given(scene)
     person, program = visitor(change.who), caller(change.who)
+    for entries in list(ENTRIES.values())[: change.forms]:
+        task = program("GET", f"/instances/{scene.instance}")["tasks"][0]["id"]
+        program.complete(task, **entries)
     last = await value("select max(id) from case_event")
     if "release" in endpoint:
         program("POST", f"/tasks/{scene.task}/claim")

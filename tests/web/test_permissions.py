@@ -15,6 +15,7 @@ from tests.web.routes import Route, routes
 BROKEN = (500, 501, 502)
 """A server that is not there (503) or does not answer (504) is no fault of the route."""
 PUBLIC_ROUTES = {
+    "POST /language",
     "GET /static/<path:filename>",
     "GET /login",
     "POST /login",

@@ -14,7 +14,7 @@ from app.core.settings import ROOT, Settings, settings
 from app.web.factory import NotSafeToStart, check, create_app
 from app.web.security import COOKIE
 from tests import drawing
-from tests.web.conftest import API, APPOINTMENT, Caller, Visitor, some_id, upload, value
+from tests.web.conftest import API, APPOINTMENT, ENTRIES, Caller, Visitor, some_id, upload, value
 from tests.web.routes import routes
 
 MARKUP = '<script>alert("x")</script><b>bold</b>'
@@ -171,9 +171,11 @@ def test_markup_that_was_typed_comes_back_as_text(
     visitor: Callable[[str], Visitor], caller: Callable[[str], Caller]
 ) -> None:
     staff = visitor("staff")
-    task = caller("staff").start()["tasks"][0]["id"]
-    page = html.fromstring(staff.post(f"/tasks/{task}/complete", 422, specialization=MARKUP * 3).text)
-    assert page.xpath("//input[@id='f-specialization']/@value") == [MARKUP * 3]
+    instance = caller("staff").start()
+    for entries in list(ENTRIES.values())[:3]:
+        instance = caller("staff").complete(instance["tasks"][0]["id"], **entries)
+    page = html.fromstring(staff.post(f"/tasks/{instance['tasks'][0]['id']}/complete", 422, ticketid=MARKUP).text)
+    assert page.xpath("//input[@id='f-ticketid']/@value") == [MARKUP]
     refused = staff.post("/login", 401, username=MARKUP, password="x").text
     assert html.fromstring(refused).xpath("//input[@id='username']/@value") == [MARKUP]
     assert "<script>alert" not in staff.get(f"/home?search={MARKUP}").text

@@ -95,7 +95,10 @@ def test_a_task_shows_its_form_as_the_model_has_it(caller: Callable[[str], Calle
         "minlength": None,
         "maxlength": None,
         "pattern": None,
+        "lookup": None,
     }
+    assert fields["patientid"]["lookup"] == {"name": "patients", "more": False, "depends_on": [], "missing": []}
+    assert len(fields["patientid"]["options"]) == 48
 
 
 def test_checks_report_and_store_nothing(caller: Callable[[str], Caller]) -> None:

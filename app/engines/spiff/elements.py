@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+EFFECTS = ("hold_slot", "book_appointment", "register_patient", "record_diagnosis", "bill_visit", "create_account")
+"""The effects that a model may name; `effects` holds the function of each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Element:
@@ -24,6 +27,8 @@ class Element:
     line: int
     lane: str
     parent: str
+    effect: str = ""
+    """What DAMS does in the transaction of the step that completes it (see `effects`)."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -5,6 +5,7 @@ Reading a form from the XML is `checks.fields`; drawing it is the pages' part. N
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,9 @@ class Field:
     minlength: int | None = None
     maxlength: int | None = None
     pattern: str | None = None
+    lookup: str = ""
+    """The look-up whose choices are the only values; `lookup_with` says what its parameters are (see `choices`)."""
+    lookup_with: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
     def as_dict(self) -> dict[str, Any]:
         """The members of `form.fields` in the API."""
@@ -76,6 +80,8 @@ class Field:
             "minlength": self.minlength,
             "maxlength": self.maxlength,
             "pattern": self.pattern,
+            "lookup": self.lookup,
+            "lookup_with": dict(self.lookup_with),
         }
 
 
@@ -165,6 +171,12 @@ def valid_pattern(pattern: str) -> str:
 
 
 _MISSING = object()
+
+
+def value_at(data: Mapping[str, object], dotted: str) -> object:
+    """The value of a name or a dotted path, None where there is none."""
+    found = _find(data, dotted)
+    return None if found is _MISSING else found
 
 
 def _find(data: Mapping[str, object], dotted: str) -> object:
@@ -292,7 +304,7 @@ def _date(field: Field, entered: object) -> JsonValue:
 
 
 def _enum(field: Field, entered: object) -> JsonValue:
-    if not isinstance(entered, str) or entered not in {option.id for option in field.options}:
+    if not isinstance(entered, str) or (not field.lookup and entered not in {option.id for option in field.options}):
         raise ValueError(_wanted(field))
     return entered
 
@@ -323,6 +335,8 @@ def _wanted(field: Field) -> str:
             return "Enter a date as YYYY-MM-DD, for example 2027-03-31."
         case "enum":
             names = [option.name for option in field.options]
+            if field.lookup:
+                return f"Choose {field.label or field.id}."
             return "Choose one of: " + ", ".join(names[:10]) + ("." if len(names) <= 10 else ", …")
         case "string":
             return f"Enter {field.label or field.id}."

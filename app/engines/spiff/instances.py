@@ -6,9 +6,9 @@ Reads live in `app.engines.spiff.lookup`. Nothing here commits, and nothing here
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
@@ -20,14 +20,16 @@ from app.core.ids import uuid7
 from app.db import driver
 from app.db.driver import Statement
 from app.db.session import Session
-from app.engines.spiff import forms, lookup, messages, models, saving, steps
+from app.engines.spiff import choices, effects, forms, lookup, messages, models, saving, steps
 from app.engines.spiff.limits import bounds
+from app.engines.spiff.listeners import Heard
 from app.engines.spiff.models import StoredModel
 from app.engines.spiff.outcome import Outcome
 from app.engines.spiff.records import InstanceView, TaskRef
 from app.engines.spiff.saving import Change
 from app.engines.spiff.values import shown
 
+T = TypeVar("T")
 MAX_KEY = 200
 MOST_INCIDENTS = 2**31 - 1
 """The column's largest number: a larger one in an address names no incident and is no error of the database."""
@@ -102,17 +104,48 @@ async def complete(
     await _refuse_loser(session, actor, row)
     model = await models.by_id(session, row.model_id)
     form = model.forms.get(row.element_id)
+    if form and choices.has_any(form):
+        given = forms.submit(form, values, row.variables)
+        await choices.check(session, actor, form, given, row.variables, row.id)
+    gained = await _precede(session, actor, model, row, values)
 
-    def step() -> tuple[dict[str, Any], Outcome]:
-        given = forms.submit(form, values, row.variables) if form else {}
-        return given, steps.complete(model.spec, row.state, task_id, given, bounds=bounds(), now=row.now)
+    async def take(further: Mapping[str, Any]) -> tuple[Outcome, Change]:
+        def step() -> tuple[dict[str, Any], Outcome]:
+            given = forms.submit(form, values, row.variables) if form else {}
+            data = {**given, **gained, **further}
+            return given, steps.complete(model.spec, row.state, task_id, data, bounds=bounds(), now=row.now)
 
-    given, outcome = await _run(step)
-    change = Change(
-        "task.completed", actor.id, {"element": row.element_id, "entries": shown(given)}, task_id, True, key
-    )
-    await saving.update(session, model, row, outcome, change)
+        given, outcome = await _run(step)
+        entries = {"element": row.element_id, "entries": shown(given)}
+        change = Change("task.completed", actor.id, entries, task_id, True, key)
+        await saving.update(session, model, row, outcome, change)
+        return outcome, change
+
+    outcome, change = await _with_effects(session, model, take)
     return await _after(session, model, row.id, outcome, change, row.business_key, row.started_at, row)
+
+
+async def _precede(
+    session: Session, actor: Actor, model: StoredModel, row: Any, values: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The effect of the task itself, before the process goes on; what it gives to the process."""
+    if row.element_id not in model.effects:
+        return {}
+    given = forms.submit(model.forms.get(row.element_id) or forms.Form(), values, row.variables)
+    variables = shown({**row.variables, **given})
+    heard = Heard(row.element_id, "completed", row.id, row.case_no, actor.id, variables)
+    return await effects.precede(session, model.effects, heard)
+
+
+async def _with_effects(session: Session, model: StoredModel, take: Callable[[Mapping[str, Any]], Awaitable[T]]) -> T:
+    """Take a step; where an effect finds its ground gone, take it again with what the process must know instead."""
+    if not model.effects:
+        return await take({})
+    try:
+        async with session.begin_nested():
+            return await take({})
+    except effects.Lost as lost:
+        return await take(lost.variables)
 
 
 async def proceed(session: Session, instance_id: UUID) -> bool:

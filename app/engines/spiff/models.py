@@ -54,6 +54,8 @@ class StoredModel:
         self.elements: dict[str, Element] = {e["id"]: Element(**e) for e in _json(row.elements)}
         self.forms: dict[str, Form] = {key: Form.from_list(form) for key, form in _json(row.forms).items()}
         self.tasks: dict[str, UserTaskInfo] = {key: UserTaskInfo(**info) for key, info in _json(row.tasks).items()}
+        self.effects: dict[str, str] = {e.id: e.effect for e in self.elements.values() if e.effect}
+        """What DAMS does when a task is completed, by the task's id."""
         self.diagram: bytes = compiling.drawn(self.file, self.xml)
         """BPMN with places: the file itself, or what is drawn for a coded process."""
         self._bytes: bytes = row.spec

@@ -20,7 +20,7 @@ from app.db import driver
 from app.db.driver import Statement
 from app.db.session import Session
 from app.engines import notify, outbox
-from app.engines.spiff import forms, listeners, models
+from app.engines.spiff import effects, forms, listeners, models
 from app.engines.spiff.coded import compiling
 from app.engines.spiff.listeners import Heard
 from app.engines.spiff.models import StoredModel
@@ -266,11 +266,16 @@ async def _tell(
     variables: dict[str, Any],
     moves: list[tuple[str, str]],
 ) -> None:
-    """Let who listens to a coded process hear what its tasks did."""
-    if compiling.is_coded(model.file):
-        case = change.case_no or ""
-        heard = [Heard(name, event, instance_id, case, change.actor_id, variables) for name, event in moves]
+    """Let who listens to a coded process hear what its tasks did, and let the effects that a model names happen."""
+    coded = compiling.is_coded(model.file)
+    if not coded and not model.effects:
+        return
+    case = change.case_no or ""
+    heard = [Heard(name, event, instance_id, case, change.actor_id, variables) for name, event in moves]
+    if coded:
         await listeners.tell(session, model.process_id, heard)
+    if model.effects:
+        await effects.happen(session, model.effects, [one for one in heard if one.element_id not in model.tasks])
 
 
 async def _save_timers(session: Session, instance_id: UUID, timers: list[Any]) -> None:

@@ -11,17 +11,23 @@ import orjson
 from sqlalchemy import Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.clinic import audit
+from app.clinic import accounts, audit, lookups
+from app.clinic.lookups import Choice
 from app.core.actor import Actor
-from app.core.errors import BadRequest, Conflict, NotFound, TooLarge
+from app.core.errors import BadRequest, Conflict, Invalid, NotFound, TooLarge
+from app.core.ids import uuid7
 from app.db.session import Session
-from app.engines import paging
-from app.engines.spiff import models
+from app.engines import notify, paging
+from app.engines.spiff import choices, models
+from app.engines.spiff.forms import Form
 from app.engines.spiff.lookup import may_take
 from app.engines.spiff.records import Page, TaskRow, TaskView
 
 MAX_DRAFT = 64 * 1024
 NEVER = "infinity"
+URGENT = 75
+"""From this priority on a task is urgent; 50 is what a model that says nothing gives."""
+MAX_COMMENT = 2000
 
 _ROW = """
     select t.id, t.instance_id, t.element_id, t.state, t.candidates, t.assignee_id, t.due_at, t.priority,
@@ -46,6 +52,9 @@ async def tasks(
     actor: Actor,
     *,
     mine: bool = False,
+    unclaimed: bool = False,
+    late: bool = False,
+    priority_from: int | None = None,
     candidate_role: str | None = None,
     process_id: str | None = None,
     case: str | None = None,
@@ -61,16 +70,19 @@ async def tasks(
     """
     where, given = [_OPEN, _VISIBLE], _who(actor)
     given["limit"] = paging.shown(limit) + 1
-    if mine:
-        where.append("t.assignee_id = :actor")
+    chosen = ((mine, "t.assignee_id = :actor"), (unclaimed, "t.assignee_id is null"))
+    where += [condition for wanted, condition in (*chosen, (late, f"t.due_at < dams_now() and {_UNTAKEN}")) if wanted]
     filters: list[tuple[str, str, Any]] = [
         ("role", ":role = any(t.candidates)", candidate_role.lower() if candidate_role else None),
         ("process_id", "i.model_id in (select id from model where process_id = :process_id)", process_id),
         ("case_no", "i.case_no = :case_no", case),
         ("due_before", "t.due_at < :due_before", due_before),
+        ("priority", "t.priority >= :priority", priority_from),
         (
             "search",
-            "(i.case_no ilike :search or i.business_key ilike :search or cast(i.variables as text) ilike :search)",
+            """(i.case_no ilike :search or i.business_key ilike :search or cast(i.variables as text) ilike :search
+                or exists(select from patient p where p.patientid::text = i.variables ->> 'patientid'
+                          and p.firstname || ' ' || p.lastname ilike :search))""",
             f"%{_escaped(search)}%" if search else None,
         ),
     ]
@@ -90,8 +102,9 @@ async def tasks(
     return Page(items, _write_cursor(items[-1]) if more else None)
 
 
-async def task(session: Session, actor: Actor, task_id: UUID) -> TaskView:
-    """One task with its form. A finished one stays readable to those who could have taken it.
+async def task(session: Session, actor: Actor, task_id: UUID, entered: Mapping[str, Any] | None = None) -> TaskView:
+    """One task with its form; look-ups offer what fits *entered*, else the draft. A finished one stays readable to
+    those who could have taken it.
 
     Raises:
         NotFound: no such task, or not one this person may see.
@@ -100,10 +113,11 @@ async def task(session: Session, actor: Actor, task_id: UUID) -> TaskView:
     model = await models.by_id(session, row.model_id)
     form, info = model.forms.get(row.element_id), model.tasks.get(row.element_id)
     is_open = row.state in ("ready", "claimed")
+    entered = {**await _variables(session, row, form), **(entered or _json(row.draft) or {})}
     return TaskView(
         row=await _task_row(session, row),
         model_id=row.model_id,
-        form=form.as_list() if form else [],
+        form=await choices.offered(session, actor, form, entered, row.instance_id) if form else [],
         form_data=_json(row.form_data) or {},
         draft=_json(row.draft),
         instance_status=row.instance_status,
@@ -113,6 +127,29 @@ async def task(session: Session, actor: Actor, task_id: UUID) -> TaskView:
         mine=row.assignee_id == actor.id,
         may_complete=is_open and row.assignee_id in (None, actor.id),
     )
+
+
+async def _variables(session: Session, row: Row[Any], form: Form | None) -> dict[str, Any]:
+    """The case's values, read only where a look-up of the form may need them."""
+    if not choices.has_any(form):
+        return {}
+    found = await session.scalar(text("select variables from instance where id = :id"), {"id": row.instance_id})
+    return _json(found) or {}
+
+
+async def find(session: Session, actor: Actor, task_id: UUID, field_id: str, search: str) -> list[Choice]:
+    """The choices of one field of a task's form that hold the words of *search*.
+
+    Raises:
+        NotFound: not a task this person may see, or not a field of it with a look-up.
+    """
+    row = await _visible(session, actor, task_id)
+    form = (await models.by_id(session, row.model_id)).forms.get(row.element_id)
+    field = next((one for one in form.fields if one.id == field_id and one.lookup), None) if form else None
+    if field is None:
+        raise NotFound("There is no such field with choices.")
+    data = {**await _variables(session, row, form), **(_json(row.draft) or {})}
+    return (await choices.find(session, actor, field, data, search))[: lookups.MOST]
 
 
 async def claim(session: Session, actor: Actor, task_id: UUID) -> None:
@@ -153,6 +190,61 @@ async def release(session: Session, actor: Actor, task_id: UUID) -> None:
     await _record(session, "task.released", actor, row)
 
 
+async def reassign(session: Session, actor: Actor, task_id: UUID, username: str) -> None:
+    """Give a task to somebody else who may do it. Who has it may, who could take it may, an admin always may.
+
+    Raises:
+        NotFound: not a task this person may see.
+        Invalid: nobody of this name who could do it.
+        Conflict: it is finished, or somebody else's.
+    """
+    row = await _visible(session, actor, task_id)
+    try:
+        other = await accounts.by_username(session, username)
+    except NotFound:
+        raise Invalid({"assignee": "There is nobody of this name."}) from None
+    if not may_take(other, row.candidates, None):
+        raise Invalid({"assignee": f"{other.display_name} is none of those who may do this."})
+    done = await session.execute(
+        text(f"""update user_task t set state = 'claimed', assignee_id = :other, claimed_at = now()
+                 where t.id = :id and {_OPEN} and ({_UNTAKEN} or :admin) returning t.id"""),  # noqa: S608 - constants only
+        {"id": task_id, "other": other.id, "actor": actor.id, "admin": actor.has("admin")},
+    )
+    if done.first() is None:
+        await _lost(session, task_id)
+    await _record(session, "task.reassigned", actor, row, to=other.display_name)
+    await notify.task_mail(
+        session, task_id, other.username, case=row.case_no, instance_id=row.instance_id, again=str(uuid7())
+    )
+
+
+async def colleagues(session: Session, actor: Actor, task_id: UUID) -> list[tuple[str, str]]:
+    """User and shown names of the others who may do a task, by name. Raises :class:`NotFound`."""
+    row = await _visible(session, actor, task_id)
+    found = await session.execute(
+        text("""select l.username, l.display_name from login l
+                where l.disabled_at is null and l.id <> :actor and l.id is distinct from cast(:assignee as int)
+                  and (l.roles && cast(:names as text[]) or 'user:' || l.username = any(:names)
+                       or 'admin' = any(l.roles) or exists(
+                         select from group_member m join candidate_group g on g.id = m.group_id
+                                 where m.login_id = l.id and g.name = any(:names)))
+                order by 2, 1 limit 200"""),
+        {"actor": actor.id, "assignee": row.assignee_id, "names": list(row.candidates)},
+    )
+    return [(one.username, one.display_name) for one in found]
+
+
+async def comment(session: Session, actor: Actor, task_id: UUID, said: str) -> None:
+    """Write a comment into the history of a task's case, where everybody who sees the case reads it.
+
+    Raises :class:`NotFound`, and :class:`Invalid` for an empty or too long one.
+    """
+    row = await _visible(session, actor, task_id)
+    if not said.strip() or len(said) > MAX_COMMENT or "\0" in said:
+        raise Invalid({"comment": f"Write up to {MAX_COMMENT:,} characters."})
+    await _record(session, "comment.added", actor, row, text=said.strip())
+
+
 async def save_draft(session: Session, actor: Actor, task_id: UUID, values: Mapping[str, Any]) -> None:
     """Keep half-done entries beside the task, apart from the instance's data; only fields of its form are kept.
 
@@ -175,11 +267,12 @@ async def save_draft(session: Session, actor: Actor, task_id: UUID, values: Mapp
 
 
 async def counts(session: Session, actor: Actor) -> dict[str, int]:
-    """How many open tasks are `mine`, my `groups`' and unclaimed, and `late` among both."""
+    """How many open tasks are `mine`, my `groups`' and unclaimed, and `late` or `urgent` among both."""
     found = await session.execute(
         text(f"""select count(*) filter (where t.assignee_id = :actor) as mine,
                             count(*) filter (where t.assignee_id is null) as groups,
-                            count(*) filter (where t.due_at < dams_now() and {_UNTAKEN}) as late
+                            count(*) filter (where t.due_at < dams_now() and {_UNTAKEN}) as late,
+                            count(*) filter (where t.priority >= {URGENT} and {_UNTAKEN}) as urgent
                      from user_task t where {_OPEN} and {_VISIBLE}"""),  # noqa: S608 - constants only
         _who(actor),
     )
@@ -203,7 +296,7 @@ async def _lost(session: Session, task_id: UUID) -> None:
     raise Conflict(detail, first_by=who, first_at=at.isoformat() if at else None, state=row.state)
 
 
-async def _record(session: Session, kind: str, actor: Actor, row: Row[Any]) -> None:
+async def _record(session: Session, kind: str, actor: Actor, row: Row[Any], **further: str) -> None:
     await audit.record(
         session,
         kind,
@@ -211,7 +304,7 @@ async def _record(session: Session, kind: str, actor: Actor, row: Row[Any]) -> N
         case=row.case_no,
         instance_id=row.instance_id,
         task_id=row.id,
-        data={"element": row.element_id},
+        data={"element": row.element_id, **further},
     )
 
 

@@ -265,6 +265,15 @@ class Option(BaseModel):
     name: str
 
 
+class Lookup(BaseModel):
+    """Where a field's options come from; with `more` there are others, to be searched for"""
+
+    name: str
+    more: bool
+    depends_on: list[str]
+    missing: list[str]
+
+
 class FormField(BaseModel):
     id: str
     label: str
@@ -278,6 +287,7 @@ class FormField(BaseModel):
     minlength: int | None
     maxlength: int | None
     pattern: str | None
+    lookup: Lookup | None
 
 
 class Form(BaseModel):

@@ -8,12 +8,15 @@ from urllib.parse import urlencode
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from app.clinic import confirmations
 from app.db.session import reading
-from app.engines.spiff import models, worklist
+from app.engines.spiff import enrolment, models, worklist
 from app.web.security import actor, signed_in
 
 blueprint = Blueprint("home", __name__)
 PAGE = 25
+PAGED = (enrolment.LOGIN, enrolment.SIGNUP)
+"""Processes that begin on pages of their own."""
 
 
 @blueprint.get("/")
@@ -32,6 +35,9 @@ async def show() -> str:
             session,
             person,
             mine=chosen["show"] == "mine",
+            unclaimed=chosen["show"] == "groups",
+            late=chosen["show"] == "late",
+            priority_from=worklist.URGENT if chosen["show"] == "urgent" else None,
             process_id=chosen["process"] or None,
             search=chosen["search"][:200] or None,
             cursor=chosen["cursor"] or None,
@@ -39,9 +45,16 @@ async def show() -> str:
         )
         counts = await worklist.counts(session, person)
         deployed = await models.listing(session)
-    startable = [row for row in deployed if row.active and row.engine == "spiff"]
+        upcoming = await confirmations.coming(session, person.username) if person.has("doctor", "patient") else []
+    startable = [row for row in deployed if row.active and row.engine == "spiff" and row.process_id not in PAGED]
     return render_template(
-        "home.html", page=page, counts=counts, chosen=chosen, startable=startable, more=_more(chosen, page.next)
+        "home.html",
+        page=page,
+        counts=counts,
+        chosen=chosen,
+        startable=startable,
+        upcoming=upcoming,
+        more=_more(chosen, page.next),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.core.errors import Conflict, DamsError, Invalid
@@ -17,7 +17,7 @@ from app.web.progress import Progress
 from app.web.security import actor, signed_in
 
 blueprint = Blueprint("tasks", __name__)
-OWN_FIELDS = ("csrf_token", "completion_key", "go_on")
+OWN_FIELDS = ("csrf_token", "completion_key", "go_on", "look")
 
 
 @blueprint.get("/tasks/<uuid:task_id>")
@@ -50,8 +50,44 @@ async def draft(task_id: UUID) -> AnyResponse:
         await worklist.save_draft(session, actor(), task_id, _entries())
     if request.headers.get("Accept") == "application/json":
         return Response(status=204)
-    flash("Your entries are kept as a draft.", "good")
-    return redirect(url_for("tasks.show", task_id=task_id), 303)
+    looked = request.form.get("look", "")[:200]
+    if not looked:
+        flash("Your entries are kept as a draft.", "good")
+    return redirect(url_for("tasks.show", task_id=task_id, _anchor=f"f-{looked}" if looked else None), 303)
+
+
+@blueprint.post("/tasks/<uuid:task_id>/assign")
+@signed_in
+async def assign(task_id: UUID) -> AnyResponse | tuple[str, int]:
+    """Give the task to a colleague; 422 says beside the field why not."""
+    try:
+        async with transaction() as session:
+            await worklist.reassign(session, actor(), task_id, request.form.get("assignee", "")[:20])
+    except Invalid as error:
+        return await _page(task_id, errors=error.errors), 422
+    flash("The task is your colleague's now.", "good")
+    return redirect(url_for("home.show"), 303)
+
+
+@blueprint.post("/tasks/<uuid:task_id>/comments")
+@signed_in
+async def comment(task_id: UUID) -> AnyResponse | tuple[str, int]:
+    try:
+        async with transaction() as session:
+            await worklist.comment(session, actor(), task_id, request.form.get("comment", ""))
+    except Invalid as error:
+        return await _page(task_id, errors=error.errors), 422
+    return redirect(url_for("tasks.show", task_id=task_id, _anchor="history"), 303)
+
+
+@blueprint.get("/tasks/<uuid:task_id>/choices")
+@signed_in
+async def choices(task_id: UUID) -> AnyResponse:
+    """The choices of one field that hold what was typed; the page asks while somebody types."""
+    wanted, search = request.args.get("field", ""), request.args.get("search", "")[:200]
+    async with reading() as session:
+        found = await worklist.find(session, actor(), task_id, wanted, search)
+    return jsonify([{"id": one.id, "name": one.name} for one in found])
 
 
 @blueprint.post("/tasks/<uuid:task_id>/complete")
@@ -100,10 +136,11 @@ async def _page(
 ) -> str:
     person = actor()
     async with reading() as session:
-        task = await worklist.task(session, person, task_id)
+        task = await worklist.task(session, person, task_id, entered)
         model = await models.by_id(session, task.model_id)
         seen = await lookup.happened(session, task.row.case, task.row.instance_id)
         events = await timeline.of_instance(session, task.row.case, task.row.instance_id)
+        others = await worklist.colleagues(session, person, task_id) if task.may_complete else []
     shown = entered if entered is not None else {**_defaults(task), **task.form_data, **(task.draft or {})}
     return render_template(
         "task.html",
@@ -115,6 +152,7 @@ async def _page(
         progress=Progress(model, seen, task),
         events=list(reversed(events)),
         key=str(uuid7()),
+        others=others,
         names={element.id: element.name or element.id for element in model.elements.values()},
         kept_draft=bool(task.draft) and entered is None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.engines.spiff.elements import EFFECTS
 from tests import drawing as draw
 
 START, END = '<bpmn:startEvent id="start" />', '<bpmn:endEvent id="end" />'
@@ -39,6 +40,12 @@ def extended(inner: str, attributes: str = "", kind: str = "userTask") -> bytes:
 
 def field(attributes: str, inner: str = "") -> bytes:
     return extended(f"<camunda:formData><camunda:formField {attributes}>{inner}</camunda:formField></camunda:formData>")
+
+
+def looked_up(*parameters: tuple[str, str], lookup: str) -> str:
+    """The properties of a field with a look-up."""
+    rows = [f'<camunda:property id="{key}" value="{value}" />' for key, value in (("lookup", lookup), *parameters)]
+    return f"<camunda:properties>{''.join(rows)}</camunda:properties>"
 
 
 def rule(name: str, config: str) -> str:
@@ -766,5 +773,48 @@ FAULTS = [
         "t",
         "field a: min is 'x', which is no number",
         "write a number",
+    ),
+    Fault(
+        "lookup-unknown",
+        field('id="a" type="string"', looked_up(lookup="nurses")),
+        "t",
+        "field a: there is no look-up 'nurses'",
+        "use one of specializations, doctors, free_days, free_times, patients, appointments, diagnoses, payments, "
+        "requests, administrators, users, groups",
+    ),
+    Fault(
+        "lookup-parameter",
+        field('id="a" type="enum"', looked_up(("lookup.city", "town"), lookup="doctors")),
+        "t",
+        "field a: the look-up doctors takes no 'city'",
+        "use specialization",
+    ),
+    Fault(
+        "lookup-parameter",
+        field('id="a" type="date"', looked_up(lookup="free_days")),
+        "t",
+        "field a: the look-up free_days needs 'docid'",
+        "add the property lookup.docid with the name of a variable",
+    ),
+    Fault(
+        "lookup-parameter",
+        field('id="a" type="enum"', looked_up(("lookup.specialization", "a b"), lookup="doctors")),
+        "t",
+        "field a: specialization is 'a b', which is neither a variable nor a text",
+        "write a variable's name, or a text in single quotes",
+    ),
+    Fault(
+        "lookup-parameter",
+        field('id="a" type="boolean"', looked_up(lookup="doctors")),
+        "t",
+        "field a: a look-up has no meaning for the type boolean",
+        "use one of string, long, date, enum",
+    ),
+    Fault(
+        "effect-unknown",
+        extended('<camunda:properties><camunda:property name="effect" value="pay" /></camunda:properties>'),
+        "t",
+        "there is no effect 'pay'",
+        f"use one of {', '.join(EFFECTS)}",
     ),
 ]

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
+from app.clinic.lookups import LOOKUPS
 from app.engines.spiff.checks.model import B, C, Model
 from app.engines.spiff.forms import FIELD_TYPES, Field, FieldType, Form, Option, convert, valid_pattern
 from app.engines.spiff.intake import Xml
@@ -23,6 +24,9 @@ _FITS: dict[str, tuple[FieldType, ...]] = {
     "pattern": ("string",),
 }
 MAX_FIELDS = 200
+LOOKUP = "lookup"
+_LOOKED_UP: tuple[FieldType, ...] = ("string", "long", "date", "enum")
+_SOURCE = re.compile(r"'[^']{1,200}'|[^\W\d]\w*(?:\.[^\W\d]\w*){0,4}")
 
 
 def check(model: Model) -> dict[str, Form]:
@@ -77,18 +81,21 @@ class _FieldReader:
     def read(self) -> Field:
         type_ = self._type()
         rules = self._constraints(type_)
+        lookup, given = self._lookup(type_)
         field = Field(
             id=self.id,
             label=" ".join((self.node.get("label") or self.id).split()),
             type=type_,
             required=_truth(rules.get("required")),
             readonly=_truth(rules.get("readonly")),
-            options=self._options(type_),
+            options=self._options(type_, lookup),
             min=self._number("min", rules),
             max=self._number("max", rules),
             minlength=self._length("minlength", rules),
             maxlength=self._length("maxlength", rules),
             pattern=self._pattern(rules),
+            lookup=lookup,
+            lookup_with=given,
         )
         self._check_range(field.min, field.max, "min", "max")
         self._check_range(field.minlength, field.maxlength, "minlength", "maxlength")
@@ -159,8 +166,47 @@ class _FieldReader:
         if low is not None and high is not None and low > high:
             self.complain("field-constraint", f"{name} {low} is above {other} {high}", "swap them")
 
-    def _options(self, type_: FieldType) -> tuple[Option, ...]:
+    def _lookup(self, type_: FieldType) -> tuple[str, dict[str, str]]:
+        """The look-up that a field names, and where each of its parameters comes from."""
+        properties = {p.get("id", ""): p for p in self.node.iterfind(f"{C}properties/{C}property")}
+        given = {key.partition(".")[2]: p for key, p in properties.items() if key.startswith(f"{LOOKUP}.")}
+        named = properties.get(LOOKUP)
+        if named is None:
+            if given:
+                self.complain("lookup-unknown", "has parameters of a look-up but names none",
+                              f"add the property {LOOKUP}")  # fmt: skip
+            return "", {}
+        name = named.get("value", "").strip()
+        known = LOOKUPS.get(name)
+        if known is None:
+            self.complain("lookup-unknown", f"there is no look-up {name!r}", f"use one of {', '.join(LOOKUPS)}", named)
+            return "", {}
+        if type_ not in _LOOKED_UP:
+            self.complain("lookup-parameter", f"a look-up has no meaning for the type {type_}",
+                          f"use one of {', '.join(_LOOKED_UP)}", named)  # fmt: skip
+        sources = {key: p.get("value", "").strip() for key, p in given.items()}
+        wanted = (*known.needs, *known.takes)
+        for key, source in sources.items():
+            if key not in wanted:
+                self.complain("lookup-parameter", f"the look-up {name} takes no {key!r}",
+                              f"use {', '.join(wanted)}" if wanted else "take it out", given[key])  # fmt: skip
+            elif not _SOURCE.fullmatch(source):
+                self.complain("lookup-parameter", f"{key} is {source[:40]!r}, which is neither a variable nor a text",
+                              "write a variable's name, or a text in single quotes", given[key])  # fmt: skip
+        for key in known.needs:
+            if key not in sources:
+                self.complain("lookup-parameter", f"the look-up {name} needs {key!r}",
+                              f"add the property {LOOKUP}.{key} with the name of a variable", named)  # fmt: skip
+        return name, sources
+
+    def _options(self, type_: FieldType, lookup: str) -> tuple[Option, ...]:
         nodes = self.node.findall(f"{C}value")
+        if lookup:
+            if nodes:
+                self.complain(
+                    "field-options", "its values come from its look-up", "take the camunda:value elements out"
+                )
+            return ()
         options = tuple(Option(node.get("id", ""), node.get("name") or node.get("id", "")) for node in nodes)
         if type_ == "enum":
             ids = [option.id for option in options]

@@ -12,11 +12,11 @@ Severity = Literal["error", "warning"]
 _ERRORS = """
 attached-to called-element camunda-assignment camunda-code camunda-extension camunda-listener
 call-mapping compensation complex-gateway condition-ignored condition-missing condition-syntax
-decision-missing decision-table
+decision-missing decision-table effect-unknown
 dangling-reference data-store dead-end default-flow doctype due-date duplicate-id encoding end-event-flow error-code
 event-definition-missing event-definition-ref event-gateway event-position event-sub-process
 expression-dialect expression-syntax field-constraint field-default field-id field-options field-type flow-crossing
-form-key ad-hoc input-output instantiate io-specification link-event loop-bound
+form-key ad-hoc input-output instantiate io-specification link-event lookup-parameter lookup-unknown loop-bound
 message-name missing-id multi-instance multi-instance-behavior no-end-event no-executable-process no-start-event
 not-xml output-missing priority schema script-format script-import script-missing script-name script-syntax
 json-syntax spec-class spec-flow spec-member spec-name spec-operator

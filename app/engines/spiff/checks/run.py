@@ -227,4 +227,5 @@ def _element(model: Model, node: Xml) -> Element:
         line=node.sourceline or 0,
         lane=vendor.lane_of(model, node),
         parent="" if kind(parent) == "process" else parent.get("id", ""),
+        effect=vendor.effect_of(node),
     )

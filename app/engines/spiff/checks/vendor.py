@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.engines.spiff.checks import timers
 from app.engines.spiff.checks.constructs import SPIFF_REFUSED
 from app.engines.spiff.checks.model import B, C, Model, kind, scope_of
-from app.engines.spiff.elements import UserTaskInfo
+from app.engines.spiff.elements import EFFECTS, UserTaskInfo
 from app.engines.spiff.intake import CAMUNDA, SPIFF, Xml
 
 _HONOURED: dict[str, frozenset[str]] = {
@@ -33,6 +33,8 @@ _FORM = frozenset({"formKey", "formRef", "formRefBinding", "formRefVersion"})
 _LISTENERS = frozenset({"executionListener", "taskListener"})
 _MAPPED = frozenset({"scriptTask", "userTask", "manualTask", "task", "sendTask", "receiveTask", "callActivity",
                      "subProcess", "transaction"})  # fmt: skip
+_EFFECTIVE = frozenset({"task", "userTask", "manualTask", "scriptTask"})
+EFFECT = "effect"
 _UNBOUND = frozenset({"serviceTask", "sendTask", "businessRuleTask"})
 _SPIFF_KNOWN = frozenset({"properties", "property", "instructionsForEndUser", "unitTests",
                           "unitTest", "guestConfirmation", "taskMetadataValues"})  # fmt: skip
@@ -112,9 +114,31 @@ def _check_child(model: Model, owner: Xml, child: Xml, name: str) -> None:
     elif name == "formData":
         if kind(owner) not in ("userTask", "startEvent"):
             model.report("form-key", owner, f"a {kind(owner)} shows no form", "make it a user task", child.sourceline)
+    elif name == "properties":
+        _check_effect(model, owner, child)
     elif name not in _CHILDREN:
         model.report("camunda-extension", owner, f"camunda:{name} is not honoured",
                      "take it out, or draw what it does", child.sourceline)  # fmt: skip
+
+
+def _check_effect(model: Model, owner: Xml, properties: Xml) -> None:
+    named = effect_of(owner)
+    if not named:
+        return
+    line = properties.sourceline
+    if named not in EFFECTS:
+        model.report("effect-unknown", owner, f"there is no effect {named!r}", f"use one of {', '.join(EFFECTS)}", line)
+    elif kind(owner) not in _EFFECTIVE:
+        model.report("effect-unknown", owner, f"a {kind(owner)} has no effect",
+                     "give it to a script or user task", line)  # fmt: skip
+
+
+def effect_of(node: Xml) -> str:
+    """The effect that a task names in its extension properties, "" for none."""
+    for one in node.iterfind(f"{B}extensionElements/{C}properties/{C}property"):
+        if one.get("name") == EFFECT:
+            return one.get("value", "").strip()
+    return ""
 
 
 def _check_mapping(model: Model, owner: Xml, child: Xml, name: str) -> None:

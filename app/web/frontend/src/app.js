@@ -57,10 +57,10 @@ if (form) {
         headers: { Accept: "application/json" },
         credentials: "same-origin",
       });
-      if (note) note.textContent = answer.ok ? `Draft kept ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}` : "The draft could not be kept";
+      if (note) note.textContent = answer.ok ? `${note.dataset.sayKept} ${new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" })}` : note.dataset.sayLost;
     } catch {
       kept = ""; // try again with the next change
-      if (note) note.textContent = "Not connected: the draft is only in this tab";
+      if (note) note.textContent = note.dataset.sayAway;
     }
   };
   form.addEventListener("focusout", keep);
@@ -81,3 +81,35 @@ document.querySelectorAll("[data-live]").forEach((part, n) => {
     }
   }, part.dataset.live * 1000);
 });
+
+// Choices: more are looked for while somebody types; what depends on a field is shown anew when that field changes.
+document.querySelectorAll("input[data-find]").forEach((input) => {
+  let asked = 0;
+  input.addEventListener("input", () => {
+    const mine = ++asked;
+    setTimeout(async () => {
+      if (mine !== asked) return;
+      try {
+        const answer = await fetch(`${input.dataset.find}&search=${encodeURIComponent(input.value)}`, { credentials: "same-origin" });
+        if (!answer.ok || mine !== asked) return;
+        const found = await answer.json();
+        input.list.replaceChildren(...found.map((one) => Object.assign(document.createElement("option"), { value: one.id, textContent: one.name })));
+      } catch {
+        // the button beside the field searches without this
+      }
+    }, 200);
+  });
+});
+document.querySelectorAll("button[data-look]").forEach((button) =>
+  button.dataset.look.split(" ").filter(Boolean).forEach((id) => {
+    const field = button.form.elements[id];
+    if (!field) return;
+    let shown = field.value;
+    // A date that is being typed changes with each of its digits, so it is waited for until one leaves it.
+    field.addEventListener(field.tagName === "SELECT" ? "change" : "blur", () => {
+      if (field.value === shown) return;
+      shown = field.value;
+      button.click();
+    });
+  })
+);
