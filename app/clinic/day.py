@@ -102,9 +102,12 @@ async def specializations(session: Session) -> Sequence[str]:
 
 async def visits(session: Session, docids: Sequence[str], first: date, days: int = 1) -> list[Visit]:
     """What these doctors have from *first* on, in order of time; cancelled ones are left out."""
-    bounds = _bounds(docids, first, days)
+    # The index of the ranges knows only what is still to come. The day's finds the rest, with the day before for what
+    # lasts past midnight.
+    bounds = _bounds(docids, first, days) | {"first": first, "last": first + timedelta(days=days - 1)}
     rows = await session.execute(
-        text(f"""{_VISIT} where a.docid = any(:docids) and a.during && tstzrange(:begins, :ends)
+        text(f"""{_VISIT} where a.docid = any(:docids) and a.date_scheduled between cast(:first as date) - 1 and :last
+                 and a.during && tstzrange(:begins, :ends)
                  and {SHOWN.replace("status", "a.status")} order by lower(a.during), a.docid, a.id"""),
         bounds,
     )
