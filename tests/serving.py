@@ -23,10 +23,11 @@ APPOINTMENT = "Process_ApptDams01"
 
 @dataclass(frozen=True)
 class Served:
-    """A running web: its address, and the folder of the mail that its relay sends."""
+    """A running web: its address, the folder of the mail that its relay sends, and its database for asyncpg."""
 
     url: str
     mail: Path
+    database: str
 
     def call(self, method: str, path: str, user: str = "staff", **further: Any) -> Any:
         """What the JSON API answers *user*; for what a test needs before it begins."""
@@ -46,8 +47,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(template: str, mail: Path) -> Iterator[Served]:
-    """A web of its own on a copy of *template*, from the first answer of `/readyz` on."""
+def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
+    """A web of its own on a copy of *template*, from the first answer of `/readyz` on.
+
+    *further* are settings of it and its relay.
+    """
     server, name = cluster(), f"t_{uuid4().hex}"
     asyncio.run(server.create_database(name, template))
     web, smtp = free_ports(2)
@@ -61,6 +65,7 @@ def serving(template: str, mail: Path) -> Iterator[Served]:
         "DAMS_WEB__SECURE_COOKIES": "false",
         "DAMS_WEB__TEST_CLOCK": "true",
         **CHEAP_HASHES,
+        **further,
     }
     granian = ["-m", "app.web.serve", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(web)]
     granian += ["--workers", "1", "--blocking-threads", "16", "--no-ws", "--log-level", "warning", "app.web.wsgi:app"]
@@ -75,7 +80,7 @@ def serving(template: str, mail: Path) -> Iterator[Served]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the web did not come up: {process.poll()}")
             time.sleep(0.1)
-        yield Served(url, mail)
+        yield Served(url, mail, server.serving_url(name).replace("+asyncpg", ""))
     asyncio.run(server.drop_database(name))
 
 
