@@ -1,0 +1,49 @@
+"""Ten thousand turns of a workflow that never ends: its history stays bounded, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import pytest
+from temporalio import activity
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from app.engines.temporal import converter
+from temporal.workflows.subscription import Letter, SendEmailWorkflow, Subscription
+from tests.temporal import server
+
+TURNS, MOST_EVENTS = 10_000, 10_240
+"""The server warns at 10,240 events of one run and ends a workflow at 51,200."""
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+async def test_ten_thousand_turns_stay_under_the_limit_of_a_history() -> None:
+    sent: list[int] = []
+
+    @activity.defn(name="send_email")
+    async def post(letter: Letter) -> None:
+        """The mail server's end: what is asked here is how the workflow goes on, not what it sends."""
+        if letter.kind == "thanks":
+            sent.append(letter.number)
+        if letter.number == TURNS:
+            await env.client.get_workflow_handle("long").cancel()
+
+    env = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=server.binary("temporal-test-server"), data_converter=converter()
+    )
+    async with env, Worker(env.client, task_queue="long", workflows=[SendEmailWorkflow], activities=[post]):
+        given = Subscription("someone@example.org", 12, "key")
+        first = await env.client.start_workflow("SendEmailWorkflow", given, id="long", task_queue="long")
+        lengths, run_id = [], first.first_execution_run_id
+        while run_id:
+            handle = env.client.get_workflow_handle("long", run_id=run_id)
+            run_id, length = None, 0
+            async for event in handle.fetch_history_events(wait_new_event=True):
+                length += 1
+                if event.HasField("workflow_execution_continued_as_new_event_attributes"):
+                    run_id = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+            lengths.append(length)
+    assert sent == list(range(1, TURNS + 1))
+    assert len(lengths) == TURNS // given.turns + 1
+    assert max(lengths) < MOST_EVENTS
