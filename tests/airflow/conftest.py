@@ -105,14 +105,14 @@ def airflow() -> str:
 def report(airflow: str, clinic_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     """The web with an account for Airflow, and a DAG that is not paused."""
     given = {"DAMS_AIRFLOW__URL": airflow, "DAMS_AIRFLOW__PASSWORD": server.SECRETS[SERVICE]}
-    given |= {"DAMS_AIRFLOW__CALL_SECONDS": "30"}
+    given |= {"DAMS_AIRFLOW__CALL_SECONDS": "50", "DAMS_WEB__VIEW_TIMEOUT_SECONDS": "120"}  # a busy machine
     with serving(clinic_template, tmp_path_factory.mktemp("mail"), **given) as served, server.admin(airflow) as client:
         body = {"username": ACCOUNT, "password": PASSWORD_OF_ALL, "roles": ["ops"]}
         served.call("POST", "/users", "admin", json=body)
         secret = {"username": "ops", "password": PASSWORD_OF_ALL}
         token = httpx.post(f"{served.url}/api/v1/token", json=secret).raise_for_status().json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
-        with httpx.Client(base_url=served.url, headers=headers, timeout=60) as web:
+        with httpx.Client(base_url=served.url, headers=headers, timeout=150) as web:
             made = Report(served, client, web)
             made.connect()
             client.patch(f"/dags/{DAG}", json={"is_paused": False}).raise_for_status()

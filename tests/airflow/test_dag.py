@@ -43,9 +43,11 @@ def test_each_trigger_is_a_run_of_its_own_and_its_message_counts_the_accounts(re
 
 def test_a_task_that_is_refused_is_an_incident_and_its_retry_ends_the_run_well(report: Report) -> None:
     report.connect("not-the-password")
-    run_id = report.trigger()
-    failed = report.ended(run_id)
-    report.connect()
+    try:
+        run_id = report.trigger()
+        failed = report.ended(run_id)
+    finally:
+        report.connect()
     assert failed.status_code == 409
     assert "list_all_login failed" in failed.json()["detail"]
     assert report.status(run_id) == "failed"
