@@ -35,6 +35,7 @@ async def keep(
     case: str,
     instance_id: UUID | None = None,
     patientid: int | None = None,
+    by: int | None = None,
 ) -> UUID:
     """Keep a document; one of each kind for an instance, so that a repeat gives the first one's id."""
     given = {
@@ -58,7 +59,7 @@ async def keep(
         known = text("select id from document where kind = :kind and instance_id = :instance_id")
         return (await session.execute(known, {"kind": kind, "instance_id": instance_id})).scalar_one()
     told = {"document": str(made), "kind": kind}
-    await audit.record(session, "document.issued", case=case, instance_id=instance_id, data=told)
+    await audit.record(session, "document.issued", actor_id=by, case=case, instance_id=instance_id, data=told)
     return made
 
 

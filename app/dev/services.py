@@ -50,7 +50,7 @@ def services(state: State, wanted: Wanted) -> list[Service]:
         servers.temporal(state),
         _worker(state, wanted, "temporal-worker", "temporal.worker"),
         *servers.zeebe(state),
-        *([_zeebe_models(state, wanted)] if wanted.demo else []),
+        *([_zeebe_models(state, wanted)] if wanted.demo and "zeebe" not in given else []),
         *_extra(state, wanted),
     ]
     kept = [service for service in _scaled(everything, wanted.scale) if service.name not in given]
@@ -106,7 +106,7 @@ def _migrate(state: State, wanted: Wanted) -> Service:
 
 
 def _zeebe_models(state: State, wanted: Wanted) -> Service:
-    """The broker is up long after the web; what ships for it is sent then."""
+    """The broker is up long after the web; what ships for it is sent then. A broker of one's own keeps what it has."""
     command = [sys.executable, "-m", "app.dev.seed", "--zeebe"]
     needs = ("zeebe", "migrate", "web")
     return Service("zeebe-models", command, None, needs=needs, environment=environment(state, wanted))
