@@ -158,9 +158,11 @@ def airflow(state: State, wanted: Wanted) -> list[Service]:
 
     sign_in = f"{address}, {orchestrator.KEEPER} with the password in {folder / 'passwords.json'}"
     install = Service("airflow-install", [sys.executable, "-m", "app.dev.airflow"], None, environment=PYTHON)
+    migrate = part("airflow-migrate", "db migrate", None, "airflow-install", "web")
+    migrate.environment = given | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}  # the rest would fill the table
     return [
         *([] if orchestrator.is_installed() else [install]),
-        part("airflow-migrate", "db migrate", None, "airflow-install"),
+        migrate,
         part("airflow", "api-server", serves, "airflow-migrate", shown=sign_in),
         part("airflow-scheduler", "scheduler", schedules, "airflow-migrate"),
         part("airflow-dags", "dag-processor", parses, "airflow-migrate"),
