@@ -46,7 +46,7 @@ async def ready(dag_id: str) -> None:
         Conflict: the DAG is paused, so a run would wait for nobody knows how long.
     """
     if (await airflow.dag(dag_id)).paused:
-        raise Conflict(f"The DAG {dag_id} is paused; resume it on the page Schedules.")
+        raise Conflict(f"The DAG {dag_id} is paused; resume it on the page Planned runs.")
 
 
 async def trigger(session: Session, dag_id: str, actor: Actor) -> UUID:
