@@ -30,6 +30,7 @@ from app.db.session import dispose, transaction
 from app.dev import redis
 from app.dev.postgres import Cluster
 from app.dev.state import free_ports
+from tests.airflow import server as airflow_server
 from tests.broker import OnDemand
 from tests.temporal import server as temporal_server
 
@@ -79,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
     broker = OnDemand(folder / "zeebe")
     config.add_cleanup(broker.stop)
     config.add_cleanup(temporal_server.OnDemand(folder / "temporal").stop)
+    config.add_cleanup(airflow_server.OnDemand(folder / "airflow").stop)
     server = cluster()
     server.create()
     with (folder / "log").open("ab") as log:

@@ -44,15 +44,15 @@ def visit() -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class Served:
-    """A running web: its address, the folder of the mail that its relay sends, and its database."""
+    """A running web: its address, the folder of the mail that its relay sends, and its database for asyncpg."""
 
     url: str
     mail: Path
-    database: str = ""
+    database: str
 
     async def rows(self, sql: str, *given: Any) -> list[Any]:
         """What the database of this web holds, to be held against what a page said."""
-        connection = await asyncpg.connect(self.database.replace("+asyncpg", ""))
+        connection = await asyncpg.connect(self.database)
         try:
             return await connection.fetch(sql, *given)
         finally:
@@ -83,8 +83,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(template: str, mail: Path) -> Iterator[Served]:
-    """A web of its own on a copy of *template*, from the first answer of `/readyz` on."""
+def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
+    """A web of its own on a copy of *template*, from the first answer of `/readyz` on.
+
+    *further* are settings of it and its relay.
+    """
     server, name = cluster(), f"t_{uuid4().hex}"
     asyncio.run(server.create_database(name, template))
     web, smtp = free_ports(2)
@@ -98,6 +101,7 @@ def serving(template: str, mail: Path) -> Iterator[Served]:
         "DAMS_WEB__SECURE_COOKIES": "false",
         "DAMS_WEB__TEST_CLOCK": "true",
         **CHEAP_HASHES,
+        **further,
     }
     granian = ["-m", "app.web.serve", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(web)]
     granian += ["--workers", "1", "--blocking-threads", "16", "--no-ws", "--log-level", "warning", "app.web.wsgi:app"]
@@ -112,7 +116,7 @@ def serving(template: str, mail: Path) -> Iterator[Served]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the web did not come up: {process.poll()}")
             time.sleep(0.1)
-        yield Served(url, mail, server.serving_url(name))
+        yield Served(url, mail, server.serving_url(name).replace("+asyncpg", ""))
     asyncio.run(server.drop_database(name))
 
 

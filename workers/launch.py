@@ -18,6 +18,7 @@ from app.db.session import transaction
 from app.engines import broker, heartbeat, pipelines, runs
 from workers import canvas, failures, registry
 from workers.celery_app import app
+from workers.clearing import EVERY_SECONDS
 from workers.tasks import AWAY, child, plain
 
 
@@ -150,7 +151,7 @@ _STILL = text("""
 
 @plain("dams.sweep", ignore_result=True)
 def sweep() -> int:
-    """Launch again what stands still: its worker died, or Redis lost its messages. Old steps go."""
+    """Launch again what stands still: its worker died, or Redis lost its messages."""
     return child.run(_sweep())
 
 
@@ -159,11 +160,6 @@ async def _sweep() -> int:
     async with transaction() as session:
         rows = await session.execute(_STILL, {"patience": patience, "silent": heartbeat.SILENT_SECONDS})
         still = [row.id for row in rows]
-        await session.execute(
-            text("""delete from pipeline_step where ended_at < now() - make_interval(days => :days)
-                    or began_at < now() - make_interval(days => 2 * :days)"""),
-            {"days": settings().pipelines.keep_days},
-        )
     for run_id in still:
         log.warning("a run stands still and is launched again", run=str(run_id))
         await broker.send(pipelines.LAUNCH, [str(run_id)], str(run_id))
@@ -172,5 +168,6 @@ async def _sweep() -> int:
 
 SWEEP_SECONDS = 5.0
 app.conf.beat_schedule = {
-    "sweep": {"task": "dams.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}}
+    "sweep": {"task": "dams.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
+    "clear": {"task": "dams.clear", "schedule": EVERY_SECONDS, "options": {"expires": EVERY_SECONDS}},
 }

@@ -19,7 +19,7 @@ from app.core.lifetime import die_with_parent_if_asked
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import dispose
-from app.engines import heartbeat, offers, relay
+from app.engines import dags, heartbeat, offers, relay
 from app.engines.spiff import timers
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Relay:
                 raise end
 
     def _loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        return self._listen(), self._send(), self._fire(), self._offer(), self._beat()
+        return self._listen(), self._send(), self._fire(), self._offer(), self._follow(), self._beat()
 
     async def _listen(self) -> None:
         while not self._stop.is_set():
@@ -108,6 +108,12 @@ class Relay:
         while not self._stop.is_set():
             await self._surviving(offers.make())
             await self._pause(OFFER_SECONDS)
+
+    async def _follow(self) -> None:
+        """Look after what other engines do not report by themselves."""
+        while not self._stop.is_set():
+            await self._surviving(dags.reconcile())
+            await self._pause(heartbeat.EVERY_SECONDS)
 
     async def _beat(self) -> None:
         while not self._stop.is_set():

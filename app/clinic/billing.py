@@ -105,7 +105,7 @@ async def record(session: Session, paymentid: str, given: Bill, *, released: boo
     return made.first() is not None
 
 
-async def issue_notice(session: Session, given: Bill, *, case: str, instance_id: UUID) -> UUID:
+async def issue_notice(session: Session, given: Bill, *, case: str, instance_id: UUID, by: int | None = None) -> UUID:
     """Make the release notice of a recorded payment and keep it with the case; its document id."""
     paid = await payment(session, str(instance_id))
     drawn = notices.Notice(
@@ -132,6 +132,7 @@ async def issue_notice(session: Session, given: Bill, *, case: str, instance_id:
         case=case,
         instance_id=instance_id,
         patientid=given.patientid,
+        by=by,
     )
 
 

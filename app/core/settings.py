@@ -117,6 +117,15 @@ class Temporal(Section):
     call_seconds: float = 8.0
 
 
+class Airflow(Section):
+    """Its REST API; without a `url` Airflow is off."""
+
+    url: str = ""
+    username: str = "dams"
+    password: SecretStr = SecretStr("")
+    call_seconds: float = 8.0
+
+
 class Payment(Section):
     url: str = "http://127.0.0.1:8099"
     currency: str = "USD"
@@ -210,6 +219,7 @@ class Settings(BaseSettings):
     files: Files = Field(default_factory=Files)
     zeebe: Zeebe = Field(default_factory=Zeebe)
     temporal: Temporal = Field(default_factory=Temporal)
+    airflow: Airflow = Field(default_factory=Airflow)
     payment: Payment = Field(default_factory=Payment)
     flow: Flow = Field(default_factory=Flow)
     mail: Mail = Field(default_factory=Mail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -12,10 +13,11 @@ from pathlib import Path
 import temporalio.client
 from temporalio.service import RPCError
 
-from app.core.settings import ROOT
+from app.core.settings import ROOT, settings
+from app.dev import airflow as orchestrator
 from app.dev import redis as valkey
 from app.dev import zeebe as broker
-from app.dev.service import Report, Service, Wanted, embedded, environment
+from app.dev.service import EXTERNAL, Probe, Report, Service, Wanted, embedded, environment
 from app.dev.state import State
 
 ZEEBE_FETCH = "zeebe-fetch"
@@ -127,3 +129,41 @@ def payments(state: State, wanted: Wanted) -> Service:
 
     address = f"http://127.0.0.1:{port}/ledger"
     return Service("payments", command, ready, address, environment=environment(state, wanted))
+
+
+def airflow(state: State, wanted: Wanted) -> list[Service]:
+    """Airflow's parts, and the jobs that make its environment and its database; nothing where there is one's own."""
+    if os.environ.get(EXTERNAL["airflow"]):
+        return []
+    address, folder = f"http://127.0.0.1:{state.ports['airflow']}", state.data("airflow")
+    secrets = {name: state.secret(f"airflow_{name}") for name in orchestrator.SECRETS}
+    account = f"http://{orchestrator.ACCOUNT}:{state.secret('airflow_account')}@127.0.0.1:{wanted.port}"
+    given = orchestrator.environment(folder, state.ports["airflow"], secrets) | PYTHON
+    given |= {"AIRFLOW_CONN_DAMS": account, "DAMS_CLINIC__TIME_ZONE": settings().clinic.time_zone}
+
+    async def prepare(_report: Report) -> None:
+        orchestrator.write_passwords(folder, secrets)
+
+    async def serves(_pid: int) -> bool:
+        return await asyncio.to_thread(orchestrator.answers, address)
+
+    async def schedules(_pid: int) -> bool:
+        return await asyncio.to_thread(orchestrator.is_alive, address, "scheduler")
+
+    async def parses(_pid: int) -> bool:
+        return await asyncio.to_thread(orchestrator.is_alive, address, "dag_processor")
+
+    def part(name: str, run: str, ready: Probe | None, *needs: str, shown: str = "") -> Service:
+        return Service(name, orchestrator.command(*run.split()), ready, shown, needs, prepare, given, folder)
+
+    sign_in = f"{address}, {orchestrator.KEEPER} with the password in {folder / 'passwords.json'}"
+    install = Service("airflow-install", [sys.executable, "-m", "app.dev.airflow"], None, environment=PYTHON)
+    migrate = part("airflow-migrate", "db migrate", None, "airflow-install", "web")
+    migrate.environment = given | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}  # the rest would fill the table
+    return [
+        *([] if orchestrator.is_installed() else [install]),
+        migrate,
+        part("airflow", "api-server", serves, "airflow-migrate", shown=sign_in),
+        part("airflow-scheduler", "scheduler", schedules, "airflow-migrate"),
+        part("airflow-dags", "dag-processor", parses, "airflow-migrate"),
+    ]

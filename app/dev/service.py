@@ -67,6 +67,7 @@ EXTERNAL = {
     "redis": "DAMS_REDIS_URL",
     "zeebe": "DAMS_ZEEBE_ADDRESS",
     "temporal": "DAMS_TEMPORAL_ADDRESS",
+    "airflow": "DAMS_AIRFLOW_URL",
 }
 """A server of one's own: the variable that names it keeps the embedded one from starting."""
 OWNER = "DAMS_PG_OWNER_URL"
@@ -87,6 +88,7 @@ def addresses(state: State) -> dict[str, str]:
         "redis": f"redis://:{state.secret('redis')}@127.0.0.1:{ports['redis']}/0",
         "zeebe": f"127.0.0.1:{ports['zeebe']}",
         "temporal": f"127.0.0.1:{ports['temporal']}",
+        "airflow": f"http://127.0.0.1:{ports['airflow']}",
     }
     return {name: os.environ.get(EXTERNAL[name], address) for name, address in own.items()}
 
@@ -102,10 +104,19 @@ def _asyncpg(url: str) -> str:
     return url.replace("postgresql://", "postgresql+asyncpg://")
 
 
+def _airflow(state: State, wanted: Wanted, address: str) -> dict[str, str]:
+    """Where Airflow is and how DAMS signs in: the embedded one's, or what the environment says, or nothing."""
+    if os.environ.get(EXTERNAL["airflow"]):
+        return {"DAMS_AIRFLOW__URL": address}
+    if "airflow" not in wanted.extra:
+        return {}
+    return {"DAMS_AIRFLOW__URL": address, "DAMS_AIRFLOW__PASSWORD": state.secret("airflow_dams")}
+
+
 def environment(state: State, wanted: Wanted) -> dict[str, str]:
     """The settings of our own processes."""
     where = addresses(state)
-    return {
+    return _airflow(state, wanted, where["airflow"]) | {
         "PYTHONPATH": str(ROOT),
         "PROMETHEUS_MULTIPROC_DIR": str(state.folder / "metrics"),
         VARIABLE: "1",

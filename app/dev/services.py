@@ -20,7 +20,7 @@ from app.dev import frontend, servers
 from app.dev.service import EXTERNAL, CannotTell, Probe, Service, Wanted, environment, owner_url
 from app.dev.state import State
 
-EXTRA: dict[str, Callable[[State, Wanted], list[Service]]] = {}
+EXTRA: dict[str, Callable[[State, Wanted], list[Service]]] = {"airflow": servers.airflow}
 """What `up --with <name>` adds: the services of an engine that not everybody wants."""
 
 SILENT_SECONDS = 10
@@ -50,6 +50,7 @@ def services(state: State, wanted: Wanted) -> list[Service]:
         servers.temporal(state),
         _worker(state, wanted, "temporal-worker", "temporal.worker"),
         *servers.zeebe(state),
+        *([_zeebe_models(state, wanted)] if wanted.demo and "zeebe" not in given else []),
         *_extra(state, wanted),
     ]
     kept = [service for service in _scaled(everything, wanted.scale) if service.name not in given]
@@ -98,9 +99,17 @@ def _migrate(state: State, wanted: Wanted) -> Service:
     settings = environment(state, wanted) | {
         "DAMS_DATABASE__OWNER_URL": owner_url(state),
         "DAMS_DEMO_PASSWORD": state.demo_password(),
+        "DAMS_AIRFLOW_ACCOUNT": state.secret("airflow_account") if "airflow" in wanted.extra else "",
     }
     command = [sys.executable, "-m", "app.dev.seed", *(["--demo"] if wanted.demo else [])]
     return Service("migrate", command, None, needs=("postgresql",), environment=settings)
+
+
+def _zeebe_models(state: State, wanted: Wanted) -> Service:
+    """The broker is up long after the web; what ships for it is sent then. A broker of one's own keeps what it has."""
+    command = [sys.executable, "-m", "app.dev.seed", "--zeebe"]
+    needs = ("zeebe", "migrate", "web")
+    return Service("zeebe-models", command, None, needs=needs, environment=environment(state, wanted))
 
 
 def _web(state: State, wanted: Wanted) -> Service:

@@ -22,13 +22,24 @@ PORTS = (
     "temporal-ui",
     "smtp",
     "payments",
+    "airflow",
     "zeebe",
     "zeebe-command",
     "zeebe-internal",
     "zeebe-rest",
     "zeebe-management",
 )
-SECRETS = ("secret_key", "postgresql", "postgresql_service", "redis")
+SECRETS = (
+    "secret_key",
+    "postgresql",
+    "postgresql_service",
+    "redis",
+    "airflow_dams",
+    "airflow_admin",
+    "airflow_account",
+    "airflow_jwt",
+    "airflow_fernet",
+)
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 

@@ -30,6 +30,7 @@ from app.engines import runs
 from app.engines.runs import Run
 
 HOMES: dict[str, str] = {
+    "airflow": "app.engines.dags",
     "celery": "app.engines.pipelines",
     "temporal": "app.engines.workflows",
     "zeebe": "app.engines.zeebe.instances",

@@ -41,12 +41,19 @@ async def _temporal() -> None:
     await _reach(host, int(port))
 
 
+async def _airflow() -> None:
+    parts = urlsplit(settings().airflow.url)
+    await _reach(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+
+
 PROBES: dict[str, Callable[[], Awaitable[None]]] = {
     "postgresql": _postgresql,
     "redis": _redis,
     "zeebe": _zeebe,
     "temporal": _temporal,
+    "airflow": _airflow,
 }
+"""One for each server; an optional one is asked where it is switched on."""
 
 
 async def states() -> dict[str, str]:
@@ -54,8 +61,9 @@ async def states() -> dict[str, str]:
     global _known
     if _known is not None and time.monotonic() - _known[0] < KEPT:
         return _known[1]
-    answers = await asyncio.gather(*(_state(probe) for probe in PROBES.values()))
-    found = dict(zip(PROBES, answers, strict=True))
+    wanted = {name: probe for name, probe in PROBES.items() if name != "airflow" or settings().airflow.url}
+    answers = await asyncio.gather(*(_state(probe) for probe in wanted.values()))
+    found = dict(zip(wanted, answers, strict=True))
     _known = (time.monotonic(), found)
     return found
 

@@ -201,10 +201,10 @@ async def counts(session: Session) -> Counts:
 
 
 async def queued() -> int | None:
-    """Length of Celery's queue in Redis, or None where Redis does not answer within a second."""
+    """Length of Celery's queue at its broker, or None where that does not answer within a second."""
     try:
         async with asyncio.timeout(1):
-            async with Redis.from_url(settings().redis.url) as redis:
+            async with Redis.from_url(settings().celery.broker_url) as redis:
                 return await redis.llen(CELERY_QUEUE)
     except (RedisError, OSError, TimeoutError):
         return None

@@ -121,6 +121,18 @@ async def call(name: str, given: dict[str, Any], *, started_by: int | None = Non
     return await _answer(run_id)
 
 
+async def outcome(run_id: UUID, seconds: float) -> Any:
+    """The result of a run that was asked for, waited for at most *seconds*; it goes on whoever waits.
+
+    Raises:
+        NoAnswer: it has not ended yet, or was called off.
+        DamsError: as the failing task raised it.
+    """
+    if await _ended(run_id, seconds) is None:
+        raise NoAnswer(f"The pipeline has not ended within {seconds:g} s.", engine=ENGINE)
+    return await _answer(run_id)
+
+
 async def _ended(run_id: UUID, seconds: float) -> Run | None:
     """The run when it has ended, or None after *seconds*."""
     deadline, pause = time.monotonic() + seconds, FIRST_LOOK

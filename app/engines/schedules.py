@@ -10,6 +10,7 @@ Temporal is away. Runs also stand in `engine_run` (:func:`app.engines.flows.hist
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -110,8 +111,18 @@ async def listing() -> list[Planned]:
     """Every schedule of ours, by name."""
     async with temporal.limited() as client:
         names = [one.id async for one in await client.list_schedules()]
-        found = [await _described(client.get_schedule_handle(name)) for name in sorted(names)]
-    return [one for one in found if one.flow in flows.FLOWS]
+        found = await asyncio.gather(*[_still(client.get_schedule_handle(name)) for name in sorted(names)])
+    return [one for one in found if one is not None and one.flow in flows.FLOWS]
+
+
+async def _still(handle: ScheduleHandle) -> Planned | None:
+    """None for one that was deleted: Temporal's list is a moment late."""
+    try:
+        return await _described(handle)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
 
 
 async def get(schedule_id: str) -> Planned:

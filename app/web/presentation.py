@@ -34,6 +34,7 @@ MENU = (
     ("diagnosis.form", "Analysis", ("doctor", "staff", "admin")),
     ("models.listing", "Models", ("modeler", "admin", "ops")),
     ("pipelines.listing", "Pipelines", ("admin", "staff", "doctor", "ops")),
+    ("schedules.listing", "Planned runs", ("ops", "admin")),
     ("ops.show", "Operations", ("ops", "admin")),
     ("admin.show", "Administration", ("admin",)),
     ("mailbox.listing", "Mail", ("admin", "ops", "staff")),

@@ -93,7 +93,7 @@ def celery(facts: Facts) -> Tile:
 @tile
 def airflow(facts: Facts) -> Tile:
     if "airflow" not in facts.servers:
-        return Tile("Airflow", "off", ["Switch it on with `dams up --with airflow`."])
+        return Tile("Airflow", "off", ["dams up --with airflow switches it on"])
     return _engine(facts, "Airflow", "airflow", (), [_runs(facts, "airflow")])
 
 

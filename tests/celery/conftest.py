@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from app.core.actor import Actor
 from app.core.loop import loop_thread
 from app.core.settings import settings
 from app.db.session import dispose, reading, transaction
+from app.dev import payment_sink
 from app.dev.service import CannotTell, Probe
 from app.dev.services import ANY, beats
 from app.engines import broker
@@ -94,7 +96,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     """The clinic with worker and relay of this test process, on a Redis database of its own."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
     made = make_clinic(tmp_path_factory.mktemp("files"), f"redis://:{PASSWORD}@127.0.0.1:{os.environ[REDIS]}/{number}")
+    provider = payment_sink.server(0, tmp_path_factory.mktemp("payments"))
+    made.environment["DAMS_PAYMENT__URL"] = f"http://127.0.0.1:{provider.server_port}"
     with ExitStack() as stack:
+        stack.callback(provider.server_close)
+        stack.callback(provider.shutdown)
+        threading.Thread(target=provider.serve_forever, daemon=True).start()
         for command in (WORKER, RELAY):
             stack.enter_context(running(command, made.environment))
         for kind in ("celery", "relay"):

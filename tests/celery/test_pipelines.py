@@ -130,6 +130,19 @@ async def test_panel_sizes_are_a_map_over_doctors(client: FlaskClient) -> None:
     assert found["result"]["patients"] == await value(sql)
 
 
+async def test_a_group_takes_unlike_tasks_and_gives_their_results_together(client: FlaskClient, clinic: Clinic) -> None:
+    """One reads the database, one writes a file, one asks another server."""
+    found = await ran(client, "inspection", {})
+    assert found["status"] == "completed", found["error"]
+    rows = await value("select count(*) from appointment")
+    assert found["result"]["database"] == f"up, {rows} rows in appointment"
+    assert re.fullmatch(r"up, \d+ MiB free", found["result"]["files"])
+    assert re.fullmatch(r"up, answers [234]\d\d", found["result"]["payments"])
+    assert not [path for path in clinic.files.iterdir() if path.name.startswith(".")]
+    asked = {step["task"] for step in found["steps"]}
+    assert asked == {"inspect_database", "inspect_files", "inspect_server", "report_inspection"}
+
+
 async def test_wrong_input_is_refused_beside_its_field_and_nothing_is_asked_for(client: FlaskClient) -> None:
     before, admin = await value("select count(*) from engine_run"), await token("admin")
     path = "/api/v1/pipelines/workload/runs"

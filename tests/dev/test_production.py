@@ -25,7 +25,7 @@ from app.dev.state import State
 from app.engines import heartbeat
 
 COMPOSE = Path(compose_package.__file__).parent / "docker-compose"  # its script forgets the exit code
-DEMO_ONLY = {"smtp", "payments"}
+DEMO_ONLY = {"smtp", "payments", "zeebe-models"}
 OF_THE_IMAGE = {"front-end", "zeebe-fetch"}
 NEEDED = sorted(set(re.findall(r"\$\{(\w+):\?\}", (ROOT / "docker-compose.yml").read_text())))
 
@@ -100,6 +100,16 @@ def test_every_image_is_pinned_every_process_has_a_health_check_and_no_data_is_l
             assert volume["source"] in production()["volumes"], name
     for name in ("postgresql", "redis", "zeebe"):
         assert production()["services"][name]["volumes"], name
+
+
+def test_zeebe_is_reached_at_its_gateway_and_has_a_health_check_and_a_network() -> None:
+    broker = production()["services"]["zeebe"]
+    assert broker["healthcheck"]["test"]
+    assert set(broker["networks"]) <= set(production()["networks"])
+    for name in ("web", "relay", "zeebe-worker"):
+        service = production()["services"][name]
+        assert service["environment"]["DAMS_ZEEBE__ADDRESS"] == "zeebe:26500"
+        assert set(service["networks"]) & set(broker["networks"]), name
 
 
 def test_only_the_web_is_published_and_only_on_loopback() -> None:

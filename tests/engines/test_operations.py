@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import text
 
 from app.core.actor import Actor
@@ -197,8 +198,17 @@ async def test_a_killed_worker_is_silent_within_ten_seconds_and_a_stopped_one_is
         await until(lambda: is_([False]), seconds=heartbeat.SILENT_SECONDS + 2)
 
 
-async def test_a_queue_that_cannot_be_read_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await operations.queued() == 0
+async def test_the_queue_is_counted_at_the_broker_of_celery_wherever_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = settings().celery.broker_url.rpartition("/")[0] + "/14"
+    monkeypatch.setenv("DAMS_CELERY__BROKER_URL", broker)
     monkeypatch.setenv("DAMS_REDIS__URL", "redis://127.0.0.1:1/0")
+    settings.cache_clear()
+    async with Redis.from_url(broker) as redis:
+        await redis.delete(operations.CELERY_QUEUE)
+        assert await operations.queued() == 0
+        await redis.rpush(operations.CELERY_QUEUE, "one", "two")
+        assert await operations.queued() == 2
+        await redis.delete(operations.CELERY_QUEUE)
+    monkeypatch.setenv("DAMS_CELERY__BROKER_URL", "redis://127.0.0.1:1/0")
     settings.cache_clear()
     assert await operations.queued() is None

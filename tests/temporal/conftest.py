@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import text
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, RegisterNamespaceRequest
@@ -32,6 +34,7 @@ from app.dev.payment_sink import server as payments_server
 from app.engines import temporal as engine
 from app.engines.temporal import converter
 from app.web.factory import create_app
+from app.web.security import COOKIE
 from temporal.worker import queues, worker
 from tests.conftest import RUN
 from tests.temporal import server
@@ -178,6 +181,32 @@ async def caller(username: str) -> Caller:
     async with transaction() as session:
         token = await accounts.issue_token(session, await person(username))
     return Caller(create_app(), token.value)
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Somebody at a browser: keeps the session, and sends each form with the token of the last page."""
+
+    client: FlaskClient
+    token: str = ""
+
+    async def get(self, path: str) -> TestResponse:
+        answer = await asyncio.to_thread(self.client.get, path)
+        found = re.search(r'name="csrf_token" value="([^"]+)"', answer.text)
+        self.token = found.group(1) if found else self.token
+        return answer
+
+    async def post(self, path: str, **fields: str) -> TestResponse:
+        return await asyncio.to_thread(self.client.post, path, data={"csrf_token": self.token, **fields})
+
+
+async def visitor(username: str) -> Visitor:
+    """Somebody who has signed in."""
+    async with transaction() as session:
+        session_value = await accounts.open_session(session, await person(username))
+    made = Visitor(create_app().test_client())
+    made.client.set_cookie(COOKIE, session_value)
+    return made
 
 
 @pytest.fixture

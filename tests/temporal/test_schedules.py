@@ -13,7 +13,7 @@ from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.db.session import reading, transaction
 from app.engines import flows, relay, schedules
 from app.engines.flows import Step
-from tests.temporal.conftest import person, until, value
+from tests.temporal.conftest import caller, person, until, value, visitor
 
 engine = pytest.mark.engine
 FLOW = "report_login_count"
@@ -121,6 +121,67 @@ async def test_a_triggered_flow_is_pending_then_says_its_message_and_each_time_i
             assert "users as of" in (await flows.outcome(session, run_id)).message
     assert first != second
     assert await value("select count(*) from engine_run") == 2
+
+
+@engine
+@pytest.mark.usefixtures("workers")
+async def test_the_report_is_triggered_followed_and_read_over_the_api() -> None:
+    calls = await caller("ops")
+    asked = await calls("POST", "/login/dag/report/login/count")
+    assert asked.status_code == 202
+    assert (await calls("GET", asked.headers["Location"])).status_code == 202
+    await sent()
+
+    async def told() -> bool:
+        return (await calls("GET", asked.headers["Location"])).status_code == 200
+
+    await until(told)
+    logins = await value("select count(*) from login")
+    message = (await calls("GET", asked.headers["Location"])).json["message"]
+    assert message.startswith(f"There are {logins} users as of ")
+
+
+@engine
+@pytest.mark.usefixtures("workers")
+async def test_a_schedule_lives_its_life_over_the_api() -> None:
+    calls = await caller("ops")
+    body = {"id": "nightly", "flow": FLOW, "cron": "0 12 * * *", "note": "the report"}
+    made = await calls("POST", "/api/v1/schedules", body)
+    assert (made.status_code, made.json["paused"], len(made.json["next_times"]) > 1) == (201, False, True)
+    assert (await calls("POST", "/api/v1/schedules", body)).status_code == 409
+    paused = await calls("POST", "/api/v1/schedules/nightly/pause", {"note": "holidays"})
+    assert (paused.json["paused"], paused.json["note"]) == (True, "holidays")
+    assert (await calls("POST", "/api/v1/schedules/nightly/resume")).json["paused"] is False
+    assert (await calls("POST", "/api/v1/schedules/nightly/run")).status_code == 202
+    await until(lambda: value("select 1 from engine_run where name = :name and status = 'completed'", name=FLOW))
+    assert (await calls("DELETE", "/api/v1/schedules/nightly")).status_code == 200
+    assert (await calls("GET", "/api/v1/schedules/nightly")).status_code == 404
+    told = await value("select array_agg(kind order by id) from case_event where kind like 'schedule.%'")
+    assert told == [f"schedule.{what}" for what in ("created", "paused", "resumed", "run", "deleted")]
+
+
+@engine
+@pytest.mark.usefixtures("workers")
+async def test_the_page_plans_runs_pauses_and_deletes() -> None:
+    ops = await visitor("ops")
+    assert "Nothing is planned." in (await ops.get("/schedules")).text
+    entered = {"id": "nightly", "flow": FLOW, "cron": "@daily", "note": "the report"}
+    made = await ops.post("/schedules", **entered)
+    assert (made.status_code, made.headers["Location"]) == (303, "/schedules?made=nightly")
+    assert "nightly is planned." in (await ops.get(made.headers["Location"])).text
+    assert (await ops.post("/schedules", **entered)).status_code == 409
+    for act, shown in (("pause", "paused</span>"), ("resume", ">Pause</button>")):
+        assert (await ops.post(f"/schedules/nightly/{act}")).status_code == 303
+        assert shown in (await ops.get("/schedules?made=nightly")).text
+    assert (await ops.post("/schedules/nightly/run")).status_code == 303
+
+    async def told() -> bool:
+        return "users as of" in (await ops.get("/schedules?made=nightly")).text
+
+    await until(told)
+    assert (await ops.post("/schedules/nightly/delete")).status_code == 303
+    gone = await ops.post("/schedules/nightly/run")
+    assert (gone.status_code, "There is no such schedule." in gone.text) == (404, True)
 
 
 async def sent() -> None:

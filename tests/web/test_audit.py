@@ -40,9 +40,11 @@ NOTHING_CHANGES = {
     "api_tasks.draft",
     "schedule.hold",
     "schedule.release",
+    "payment.released",
+    "payment.held",
 }
 """A check stores nothing; a draft, kept every ten seconds, is its owner's alone until the task is completed; a hold is
-gone after five minutes."""
+gone after five minutes; the pages of a payment's outcome get the form that was booked before."""
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Scene:
     entry: int
     offer: str
     hours: int
+    incident: int
+    run: str
 
 
 @dataclass
@@ -82,14 +86,22 @@ PERSON = {
 }
 ADMINISTRATOR = PERSON | {"empid": "HSP-900", "position": "Night shift"}
 DOCTOR = ADMINISTRATOR | {"age": 44, "specialization": "Cardiology"}
+PAYMENT = {"ticketid": "DEMO-001", "patientid": "1", "charge": "100", "amount": "100", "discount": "0"}
 PATIENT = PERSON | {"birthday": "1980-02-03", "address": "1 Harbour Street"}
 UNWATCHED = {
-    "ops.retry",
-    "ops.cancel",
-    "ops.cancel_run",
-    "payment.take",
-    "payment.released",
-    "payment.held",
+    "schedules.create",
+    "schedules.pause",
+    "schedules.resume",
+    "schedules.run_now",
+    "schedules.delete",
+    "schedules.pause_dag",
+    "schedules.resume_dag",
+    "schedules.run_dag",
+    "api_schedules.create",
+    "api_schedules.pause",
+    "api_schedules.resume",
+    "api_schedules.run_now",
+    "api_schedules.delete",
     "pipelines.start",
     "pipelines.cancel",
     "pipelines.retry",
@@ -122,6 +134,7 @@ OF_NO_CASE = (
     "model",
     "signal",
     "clock",
+    "temporal",
 )
 
 CHANGES: dict[str, Change] = {
@@ -138,6 +151,24 @@ CHANGES: dict[str, Change] = {
         given=lambda _: {"data": {"reason": "moved"}},
     ),
     "instances.retry": Change(["incident.retried"], "ops", lambda at: f"/instances/{at.broken}/incidents/1/retry"),
+    "ops.retry": Change(["incident.retried"], "ops", lambda at: f"/ops/incidents/{at.incident}/retry"),
+    "ops.cancel": Change(
+        ["instance.cancelled"],
+        "ops",
+        lambda at: f"/ops/incidents/{at.incident}/cancel",
+        lambda _: {"data": {"reason": "moved"}},
+    ),
+    "ops.cancel_run": Change(
+        ["temporal.cancelled"],
+        "ops",
+        lambda at: f"/ops/runs/{at.run}/cancel",
+        lambda _: {"data": {"reason": "not needed"}},
+    ),
+    "payment.take": Change(
+        ["instance.started", "task.completed", "document.issued"],
+        path=lambda _: "/payment/start",
+        given=lambda _: {"data": PAYMENT},
+    ),
     "models.upload": Change(
         ["model.deployed"],
         "modeler",
@@ -368,6 +399,7 @@ CHANGES: dict[str, Change] = {
     "api_tasks.publish": Change(
         ["message.received"], path=lambda _: f"{API}/messages", given=lambda _: {"json": {"name": "Called"}}
     ),
+    "api_login_report.trigger": Change(["temporal.requested"], "ops", lambda _: "/login/dag/report/login/count"),
     "api_tasks.broadcast": Change(
         ["signal.broadcast"], path=lambda _: f"{API}/signals", given=lambda _: {"json": {"name": "Called"}}
     ),
@@ -407,7 +439,10 @@ async def scene(caller: Callable[[str], Caller]) -> Scene:
         )
         offer = (await waiting.offer_next(session))[0].id
     task = instance["tasks"][0]["id"]
-    return Scene(instance["id"], task, broken["id"], block or 0, entry or 0, str(offer), hours or 0)
+    incident = await value("select id from incident")
+    run = caller("ops").open("POST", "/login/dag/report/login/count").get_json()["run_id"]
+    agenda = block or 0, entry or 0, str(offer), hours or 0
+    return Scene(instance["id"], task, broken["id"], *agenda, incident, run)
 
 
 @pytest.mark.parametrize("endpoint", CHANGES)

@@ -20,6 +20,7 @@ BY_AN_ENGINE = (
     *("/appointment/doctor", "/appointment/details", "/appointment/close", "/appointment/schedule"),
     *("/appointment/arrival", "/appointment/absence", "/subscribe", "/unsubscribe", "/get_details"),
     *("/diagnosis/bpmn/deploy", "/diagnosis/analysis/text", "/diagnosis/analysis/start"),
+    *(f"{API}/schedules{path}" for path in ("", "/{name}", "/{name}/pause", "/{name}/resume", "/{name}/run")),
 )
 """Without Celery, Temporal or Zeebe these answer 503, as documented; the tests of each engine ask them with it."""
 SIGN_OUT = f"{API}/token"

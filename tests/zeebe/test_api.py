@@ -17,6 +17,7 @@ from app.core.actor import Actor
 from app.core.loop import loop_thread
 from app.core.settings import settings
 from app.db.session import transaction
+from app.dev import seed
 from app.engines import relay
 from app.engines.zeebe import broker
 from tests.zeebe.conftest import DIAGNOSTICS, clinic, drawn, own, run_is, until, value, worker
@@ -146,6 +147,28 @@ async def test_an_analysis_answers_with_the_resolutions_of_this_doctor_and_this_
     assert nothing.get_json()["result"] == []
     followed = await person.send("GET", answer.headers["Location"])
     assert (followed.get_json()["status"], followed.get_json()["engine"]) == ("completed", "zeebe")
+
+
+async def test_what_ships_is_deployed_once_and_answers_at_once(web: FlaskClient, admin: Actor) -> None:
+    for _ in range(2):
+        await seed.deploy_to_zeebe()
+    kept = "select count(*) from model where process_id = 'Process_Diagnostics' and active and external_version > 0"
+    assert await value(kept) == 1
+    await clinic()
+    person = await caller(web, admin)
+    async with worker():
+        answer = await person.send("POST", "/diagnosis/analysis/text", json={"docid": "HSP-1", "patientid": 2})
+    assert (answer.status_code, answer.get_json()["result"]) == (201, ["drink more water"])
+
+
+async def test_what_somebody_deployed_is_not_replaced_by_what_ships(web: FlaskClient, admin: Actor) -> None:
+    await seed.deploy_to_zeebe()
+    person = await caller(web, admin)
+    changed = DIAGNOSTICS.replace(b"<bpmn:process ", b"<!-- ours --><bpmn:process ", 1)
+    assert (await person.deploy(changed)).status_code == 201
+    await seed.deploy_to_zeebe()
+    active = "select xml like '%ours%' from (select convert_from(xml, 'utf8') as xml from model where active) m"
+    assert await value(active) is True
 
 
 async def test_bad_input_is_named_by_field(web: FlaskClient, admin: Actor) -> None:

@@ -25,7 +25,7 @@ from app.engines.spiff import models
 from app.engines.spiff.specs import BundleFile
 from app.engines.zeebe import broker, instances, lookup
 from app.engines.zeebe.variables import Clear
-from tests.conftest import RUN
+from tests.conftest import RUN, running
 from tests.zeebe.conftest import clinic, drawn, own, run_is, until, value, worker, worker_process, wrapped
 from workers.jobs import BpmnError, Job, handlers, job
 from workers.zeebe import STALE, Pulse, Worker
@@ -113,6 +113,28 @@ async def test_an_analysis_runs_from_start_to_end(zeebe: str, staff: Actor, proc
         ("Get Analysis", "entered"),
         ("Get Analysis", "completed"),
     ]
+
+
+async def test_a_drawn_process_hands_work_to_a_celery_chord_and_goes_on_with_its_result(
+    zeebe: str, staff: Actor, process_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker_url = settings().celery.broker_url.rpartition("/")[0] + "/13"
+    for name in ("BROKER_URL", "RESULT_BACKEND"):
+        monkeypatch.setenv(f"DAMS_CELERY__{name}", broker_url)
+    settings.cache_clear()
+    await clinic()
+    await deploy(staff, drawn(process_id, "doctor_figures"))
+    with running(["-m", "workers.celery_worker"], {}), running(["-m", "workers.relay"], {}):
+        async with worker():
+            run_id = await start(staff, process_id, docid="HSP-1")
+            await run_is(run_id, "completed", 180)
+    async with reading() as session:
+        view = await lookup.view(session, staff, run_id)
+    patients = await value("select count(distinct patientid) from appointment where docid = 'HSP-1'")
+    assert (view.variables["patients"], view.variables["requests"]) == (patients, 0)
+    assert view.variables["message"].startswith("Doctor HSP-1 has ")
+    asked = "select count(*) from engine_run where engine = 'celery' and name = 'doctor-stats'"
+    assert await value(asked) == 1
 
 
 async def test_a_start_that_is_carried_twice_runs_once(zeebe: str, staff: Actor, process_id: str) -> None:

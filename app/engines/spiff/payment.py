@@ -69,7 +69,7 @@ async def _check(session: Session, heard: Heard) -> None:
 async def _release(session: Session, heard: Heard) -> None:
     bill = billing.bill(heard.variables)
     if await billing.record(session, str(heard.instance_id), bill, released=True):
-        await billing.issue_notice(session, bill, case=heard.case_no, instance_id=heard.instance_id)
+        await billing.issue_notice(session, bill, case=heard.case_no, instance_id=heard.instance_id, by=heard.actor_id)
 
 
 @listeners.on(PROCESS, ON_HOLD, "completed")

@@ -107,7 +107,7 @@ async def add_login(given: Login) -> Any:
     return {"message": "added", "id": made, "key": given.username}
 
 
-@group.operation("GET", "/login/list/all", roles=("admin",), answer=Records)
+@group.operation("GET", "/login/list/all", roles=("admin", "ops"), answer=Records)
 async def list_logins(_given: object) -> Any:
     """Every account, without its password"""
     async with reading() as session:

@@ -103,7 +103,10 @@ def _responses(operation: Operation, shared: dict[str, Any]) -> dict[str, Any]:
     }
     failure = {"application/problem+json": {"schema": _schema(schemas.ProblemDocument, shared)}}
     for status in operation.errors:
-        answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": failure}
+        answers[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": failure if status >= HTTPStatus.BAD_REQUEST else content,
+        }
     return answers
 
 

@@ -1,0 +1,119 @@
+"""The run's Airflow, and a web and relay of this module that it calls and that call it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+from lxml import html
+
+from app.dev.airflow import ACCOUNT, SERVICE
+from app.engines.dags import DAGS
+from tests.airflow import server
+from tests.conftest import PASSWORD_OF_ALL, RUN
+from tests.serving import Served, serving
+
+(DAG,) = DAGS
+REPORT = "/login/dag/report/login/count"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Calls of the web as one user, and of Airflow as its administrator."""
+
+    served: Served
+    airflow: httpx.Client
+    web: httpx.Client
+
+    def trigger(self) -> str:
+        answer = self.web.post(REPORT)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["run_id"])
+
+    def values(self, run_id: str) -> httpx.Response:
+        return self.web.get("/login/dag/xcom/values", params={"run_id": run_id})
+
+    def ended(self, run_id: str) -> httpx.Response:
+        """The answer once the run is no longer under way."""
+        return until(lambda: (answer := self.values(run_id)).status_code != 202 and answer)
+
+    def press(self, path: str, **fields: str) -> httpx.Response:
+        """Send a form of the ops page, as somebody with a browser."""
+        with httpx.Client(base_url=self.served.url, timeout=60) as browser:
+            for where, form in (("/login", {"username": "ops", "password": PASSWORD_OF_ALL}), (path, fields)):
+                page = html.fromstring(browser.get("/login" if where == "/login" else "/ops").text)
+                token = page.xpath("string(//input[@name='csrf_token']/@value)")
+                answer = browser.post(where, data={"csrf_token": token, **form})
+                assert answer.status_code == 303, answer.text
+            return answer
+
+    def incident(self, run_id: str) -> int:
+        """The open incident of a run, as the ops page shows it."""
+        (found,) = until(
+            lambda: self._database("select id from incident where run_id = $1 and resolved_at is null", run_id)
+        )
+        return int(found)
+
+    def status(self, run_id: str) -> str:
+        (found,) = self._database("select status from engine_run where id = $1", run_id)
+        return str(found)
+
+    def _database(self, sql: str, run_id: str) -> list[Any]:
+        async def asked() -> list[Any]:
+            connection = await asyncpg.connect(self.served.database)
+            try:
+                return [row[0] for row in await connection.fetch(sql, UUID(run_id))]
+            finally:
+                await connection.close()
+
+        return asyncio.run(asked())
+
+    def connect(self, password: str = PASSWORD_OF_ALL) -> None:
+        """Store in Airflow how its tasks reach the web."""
+        where = urlsplit(self.served.url)
+        given = {"connection_id": "dams", "conn_type": "http", "host": where.hostname, "port": where.port}
+        given |= {"login": ACCOUNT, "password": password}
+        self.airflow.delete("/connections/dams")
+        self.airflow.post("/connections", json=given).raise_for_status()
+
+
+def until(true: Callable[[], Any], seconds: float = 180) -> Any:
+    """Ask until it is true; what it said then."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="session")
+def airflow() -> str:
+    return server.address(Path(os.environ[RUN]) / "airflow")
+
+
+@pytest.fixture(scope="module")
+def report(airflow: str, clinic_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+    """The web with an account for Airflow, and a DAG that is not paused."""
+    given = {"DAMS_AIRFLOW__URL": airflow, "DAMS_AIRFLOW__PASSWORD": server.SECRETS[SERVICE]}
+    given |= {"DAMS_AIRFLOW__CALL_SECONDS": "50", "DAMS_WEB__VIEW_TIMEOUT_SECONDS": "120"}  # a busy machine
+    with serving(clinic_template, tmp_path_factory.mktemp("mail"), **given) as served, server.admin(airflow) as client:
+        body = {"username": ACCOUNT, "password": PASSWORD_OF_ALL, "roles": ["ops"]}
+        served.call("POST", "/users", "admin", json=body)
+        secret = {"username": "ops", "password": PASSWORD_OF_ALL}
+        token = httpx.post(f"{served.url}/api/v1/token", json=secret).raise_for_status().json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=served.url, headers=headers, timeout=150) as web:
+            made = Report(served, client, web)
+            made.connect()
+            client.patch(f"/dags/{DAG}", json={"is_paused": False}).raise_for_status()
+            yield made
