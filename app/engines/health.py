@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
+from app.core.errors import Unavailable
 from app.core.settings import settings
 from app.db.session import reading
+from app.engines.zeebe import broker
 
 LIMIT, KEPT = 1.0, 2.0
 _known: tuple[float, dict[str, str]] | None = None
@@ -32,8 +34,8 @@ async def _redis() -> None:
 
 
 async def _zeebe() -> None:
-    host, _, port = settings().zeebe.address.rpartition(":")
-    await _reach(host, int(port))
+    if not await broker.answers():  # a gateway without a leader takes connections and nothing else
+        raise Unavailable("Zeebe has no leader.", engine="zeebe")
 
 
 async def _temporal() -> None:
