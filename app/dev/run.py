@@ -123,12 +123,17 @@ class Run:
         """Follow a job to its end; the last line it prints is its note."""
         assert self.process is not None  # noqa: S101 - _spawn made it
         assert self.process.stdout is not None  # noqa: S101 - a job's output is a pipe
+        last = ""
         with self._log() as log:
             async for line in self.process.stdout:
                 log.write(line)
                 if said := _last_line(line.decode(errors="replace")):
+                    last = said
                     self._show("preparing", said)
-        return await self.process.wait() == 0
+        if await self.process.wait() == 0:
+            return True
+        self.note = f"see log/{self.service.name}.log: {last or self.process.returncode}"
+        return False
 
     def _progress(self, note: str) -> None:
         if self.state == "preparing" and note != self.note:

@@ -220,6 +220,7 @@ async def test_the_keys_move_open_and_claim(staff: Person) -> None:
     await expect(page.locator("tr.chosen")).to_have_count(1)
     await page.keyboard.press("c")
     await expect(page.locator(".crumbs")).to_contain_text("claimed by you")
+    await page.wait_for_load_state()  # who reads the page has its keys only when its script has run
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog")).to_be_visible()
     assert await staff.faults() == []

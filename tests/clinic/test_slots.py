@@ -109,7 +109,7 @@ async def test_a_held_slot_is_refused_to_others_with_the_three_nearest(clinic: S
     with pytest.raises(Conflict, match=r"The nearest free times: .*09:00; .*09:30; .*10:30") as lost:
         await slots.hold(clinic, None, DOCTOR, at(10), instance_id=uuid4())
     assert lost.value.context["nearest"] == [moment.isoformat() for moment in (at(9), at(9, 30), at(10, 30))]
-    with pytest.raises(Conflict):
+    with pytest.raises(slots.Taken):
         await slots.take(clinic, None, DOCTOR, at(10), at(10, 30), uuid4())
 
 

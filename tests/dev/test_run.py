@@ -94,7 +94,7 @@ async def test_a_job_that_fails_is_tried_again_and_says_why(state: State, tmp_pa
     script = f"import pathlib, sys; pathlib.Path({str(ready)!r}).exists() or sys.exit('no disk')"
     async with supervising(state, Service("job", [sys.executable, "-c", script], None)) as one:
         run = one.runs["job"]
-        await holds(lambda: run.restarts > 1 and run.note == "no disk")
+        await holds(lambda: run.restarts > 1 and run.note == "see log/job.log: no disk")
         ready.touch()
         await shows(run, "done")
 
@@ -103,7 +103,7 @@ async def test_a_failed_job_that_is_optional_holds_up_nobody(state: State) -> No
     job = Service("job", [sys.executable, "-c", "raise SystemExit('no network')"], None, optional=True)
     async with supervising(state, job, Service("user", SLEEP, yes, needs=("job",))) as one:
         await shows(one.runs["user"], "up")
-        assert (one.runs["job"].state, one.runs["job"].note) == ("failed", "no network")
+        assert (one.runs["job"].state, one.runs["job"].note) == ("failed", "see log/job.log: no network")
 
 
 async def test_what_hangs_is_shown_as_silent_and_then_started_anew(
