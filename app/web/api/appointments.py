@@ -27,7 +27,7 @@ WallTime = Annotated[time, AfterValidator(_on_the_wall)]
 Ticket = Annotated[str, Field(min_length=1, max_length=20)]
 
 
-class Asked(BaseModel):
+class ReservationRequest(BaseModel):
     """An appointment on the clinic's wall clock. `fold` chooses where a time comes twice: 0 the first, 1 the second."""
 
     model_config = ConfigDict(extra="ignore")
@@ -85,12 +85,12 @@ ANSWERS = (404, 409, 422)
     "POST",
     "/appointment/doctor",
     roles=("patient", "doctor", "staff", "admin"),
-    body=Asked,
+    body=ReservationRequest,
     answer=Details,
     status=201,
     errors=(409, 422),
 )
-async def reserve(given: Asked) -> Any:
+async def reserve(given: ReservationRequest) -> Any:
     """Reserve an appointment; the ticket names it from then on"""
     return await reservations.reserve(actor(), Wanted(**given.model_dump()))
 

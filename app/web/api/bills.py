@@ -18,7 +18,7 @@ group = Group("bills")
 blueprint = group.blueprint
 
 
-class Asked(BaseModel):
+class BillRequest(BaseModel):
     """Amounts in the clinic's currency, in cents, best as text: `"80.00"`."""
 
     ticketid: str = Field(min_length=1, max_length=20)
@@ -33,8 +33,8 @@ class Bill(BaseModel):
     error: str | None
 
 
-@group.operation("POST", "/bills", roles=bills.CASHIERS, body=Asked, answer=Bill, status=202, errors=(422,))
-async def ask(given: Asked) -> Response:
+@group.operation("POST", "/bills", roles=bills.CASHIERS, body=BillRequest, answer=Bill, status=202, errors=(422,))
+async def ask(given: BillRequest) -> Response:
     """Bill a visit, charge it and release the patient; if a step fails all is given back"""
     async with transaction() as session:
         bill_id = await bills.ask(session, actor(), given.ticketid, given.charge, given.discount)

@@ -27,7 +27,7 @@ SHIPPED = ROOT / "bpmn/zeebe/diagnostics.bpmn"
 SECONDS = 10.0
 
 
-class Asked(schemas.Request):
+class AnalysisRequest(schemas.Request):
     docid: str = Field(min_length=1, max_length=12)
     patientid: int = Field(ge=1, le=2**31 - 1)
 
@@ -94,12 +94,12 @@ async def deploy(_given: object) -> Any:
     "POST",
     "/diagnosis/analysis/text",
     roles=tuple(DESK),
-    body=Asked,
+    body=AnalysisRequest,
     answer=Analysis,
     status=201,
     errors=(404, 409, 413, 422),
 )
-async def analyse(given: Asked) -> Any:
+async def analyse(given: AnalysisRequest) -> Any:
     """What was done about the diagnoses of a doctor's patient; waits for it up to ten seconds"""
     async with reading() as session:
         model = await models.find(session, PROCESS)
@@ -113,13 +113,13 @@ async def analyse(given: Asked) -> Any:
     "POST",
     "/diagnosis/analysis/start",
     roles=tuple(DESK),
-    body=Asked,
+    body=AnalysisRequest,
     answer=Begun,
     status=202,
     errors=(404, 409, 413, 422),
     headers=("Idempotency-Key",),
 )
-async def begin(given: Asked) -> Any:
+async def begin(given: AnalysisRequest) -> Any:
     """Ask for an analysis and go on; its Location tells how it goes, and DELETE there cancels it"""
     async with transaction() as session:
         view = await instances.start(session, actor(), PROCESS, given.model_dump(), key=idempotency_key())

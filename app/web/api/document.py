@@ -112,11 +112,17 @@ def _responses(operation: Operation, shared: dict[str, Any]) -> dict[str, Any]:
 
 def _schema(shape: Any, shared: dict[str, Any]) -> dict[str, Any]:
     found = TypeAdapter(shape).json_schema(ref_template=TEMPLATE, mode="validation")
-    shared.update(found.pop("$defs", {}))
+    for name, shape_of_name in found.pop("$defs", {}).items():
+        _share(name, shape_of_name, shared)
     if title := found.get("title"):
-        shared[title] = found
+        _share(title, found, shared)
         return {"$ref": TEMPLATE.format(model=title)}
     return found
+
+
+def _share(name: str, shape: dict[str, Any], shared: dict[str, Any]) -> None:
+    if shared.setdefault(name, shape) != shape:
+        raise ValueError(f"two shapes of the API are called {name}: one would describe the other's answers")
 
 
 @blueprint.get("/openapi.json")

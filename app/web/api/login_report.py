@@ -23,17 +23,17 @@ NAME = "report_login_count"
 KEEPERS = ("ops", "admin")
 
 
-class Count(BaseModel):
+class LoginReportQuery(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     login_count: int = Field(ge=0, le=2**31 - 1)
 
 
-class Message(BaseModel):
+class LoginReport(BaseModel):
     message: str
 
 
-class RunQuery(BaseModel):
+class LoginReportRun(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     run_id: str = Field(default="", max_length=100)
@@ -48,8 +48,8 @@ class Report(BaseModel):
     message: str
 
 
-@group.operation("GET", "/login/report/count", roles=KEEPERS, query=Count, answer=Message, errors=(422,))
-async def say(given: Count) -> Any:
+@group.operation("GET", "/login/report/count", roles=KEEPERS, query=LoginReportQuery, answer=LoginReport, errors=(422,))
+async def say(given: LoginReportQuery) -> Any:
     """A count in words, as of now on the clinic's clock"""
     now = datetime.now(local_time.zone())
     return {"message": f"There are {given.login_count} users as of {now:%Y-%m-%d %H:%M}."}
@@ -68,9 +68,9 @@ async def trigger(_given: object) -> Response:
 
 
 @group.operation(
-    "GET", "/login/dag/xcom/values", roles=KEEPERS, query=RunQuery, answer=Report, errors=(202, 404, 409, 422)
+    "GET", "/login/dag/xcom/values", roles=KEEPERS, query=LoginReportRun, answer=Report, errors=(202, 404, 409, 422)
 )
-async def values(given: RunQuery) -> Response:
+async def values(given: LoginReportRun) -> Response:
     """The message of a run: 202 while it is being made, 409 with the reason if it could not be"""
     run = await _found(given.run_id)
     if run.status in ("failed", "cancelled"):

@@ -33,7 +33,7 @@ class Pipelines(BaseModel):
     items: list[Pipeline]
 
 
-class Wanted(schemas.Request):
+class RunRequest(schemas.Request):
     input: schemas.Variables = Field(default_factory=dict)
 
 
@@ -87,13 +87,13 @@ async def listing(_given: object) -> Any:
 @group.operation(
     "POST",
     "/pipelines/<name>/runs",
-    body=Wanted,
+    body=RunRequest,
     answer=RunRow,
     status=202,
     errors=(404, 409, 413, 422),
     headers=("Idempotency-Key",),
 )
-async def start(given: Wanted, name: str) -> Response:
+async def start(given: RunRequest, name: str) -> Response:
     """Start a pipeline; Location says where its run is"""
     person = actor()
     async with transaction() as session:

@@ -17,7 +17,7 @@ blueprint = group.blueprint
 KEEPERS = schedules.KEEPERS
 
 
-class Wanted(schemas.Request):
+class ScheduleRequest(schemas.Request):
     """`cron` empty: run by hand only."""
 
     id: str = Field(max_length=60)
@@ -59,8 +59,10 @@ async def listing(_given: object) -> Any:
     return {"items": await schedules.listing()}
 
 
-@group.operation("POST", "/schedules", roles=KEEPERS, body=Wanted, answer=Planned, status=201, errors=(409, 413, 422))
-async def create(given: Wanted) -> Any:
+@group.operation(
+    "POST", "/schedules", roles=KEEPERS, body=ScheduleRequest, answer=Planned, status=201, errors=(409, 413, 422)
+)
+async def create(given: ScheduleRequest) -> Any:
     """Plan a flow; times are on the clinic's clock"""
     return await schedules.create(actor(), given.id, given.flow, given.cron, given.note)
 
