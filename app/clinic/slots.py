@@ -286,7 +286,7 @@ async def _taken(
             union all
             select docid, lower(during), upper(during), 'busy-tentative' from slot_hold
             where docid = any(:docids) and during && tstzrange(:begins, :ends) and expires_at > dams_now()
-                  and (instance_id is null or instance_id is distinct from cast(:mine as uuid))
+                  and (instance_id = cast(:mine as uuid)) is not true
             union all
             select docid, lower(during), upper(during), 'busy-tentative' from slot_offer
             where docid = any(:docids) and during && tstzrange(:begins, :ends) and state = 'open'

@@ -120,7 +120,7 @@ class Run:
             self._born = psutil.Process(self.process.pid).create_time()
 
     async def _finish(self) -> bool:
-        """Follow a job to its end; the last line it prints is its note."""
+        """Follow a job to its end: the last line it prints is its note, with where its log is when it fails."""
         assert self.process is not None  # noqa: S101 - _spawn made it
         assert self.process.stdout is not None  # noqa: S101 - a job's output is a pipe
         last = ""

@@ -156,7 +156,7 @@ def _attributes(tag: str) -> Iterator[tuple[str, bool]]:
 
 
 def _ends_inside(source: str, inside: bool) -> bool:
-    last = max(source.rfind("<"), -1), max(source.rfind(">"), -1)
+    last = source.rfind("<"), source.rfind(">")
     return inside if last == (-1, -1) else last[0] > last[1]
 
 
