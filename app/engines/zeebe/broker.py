@@ -58,6 +58,18 @@ AWAY = (
 """What a call raises while the broker is down, has no leader yet, or refuses work because it has too much."""
 
 
+RESULT_MS = 24 * 3600 * 1000
+"""How long the gateway keeps a call that waits for a result: longer than whoever asked, because Zeebe 8.5 closes the
+connection to the broker under one call that runs out of time, and all other calls on it fail with it."""
+
+
+class Interrupted(Unavailable):
+    """The gateway lost its broker while the call waited
+
+    What was asked for may have been done.
+    """
+
+
 class Refused(DamsError):
     """Zeebe refused the model
 
@@ -201,16 +213,14 @@ async def create_with_result(process_id: str, variables: dict[str, Any], wanted:
 
     Raises:
         NoAnswer: it had not ended after *seconds*.
+        Interrupted: the gateway lost its broker meanwhile; the instance may run.
         NotFound, Unavailable: as :func:`create`.
     """
     link = _link()
     await link.bucket.take()
-    milliseconds = int(seconds * 1000) + 1000  # our own clock ends it, at the second that was promised
 
     def call() -> Awaitable[Any]:
-        return link.client.run_process_with_result(
-            process_id, variables, variables_to_fetch=wanted, timeout=milliseconds
-        )
+        return link.client.run_process_with_result(process_id, variables, variables_to_fetch=wanted, timeout=RESULT_MS)
 
     try:
         made = await _call(call, seconds)
@@ -259,6 +269,8 @@ async def _call(call: Callable[[], Awaitable[R]], seconds: float | None = None) 
     try:
         async with asyncio.timeout(limit), _link().places:
             return await _through_backpressure(call)
+    except ZeebeInternalError as error:
+        raise Interrupted("Zeebe lost the call.", engine="zeebe", retry_after=5) from error
     except (*AWAY, TimeoutError) as error:
         raise Unavailable("Zeebe does not answer.", engine="zeebe", retry_after=5) from error
 

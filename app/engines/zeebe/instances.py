@@ -5,6 +5,8 @@ Reads live in `lookup`, what reaches the broker through the outbox in `carrier`.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -22,7 +24,7 @@ from app.engines import control, outbox, runs
 from app.engines.runs import Run
 from app.engines.spiff import lookup as people
 from app.engines.spiff.models import StoredModel
-from app.engines.zeebe import carrier, jobs, models
+from app.engines.zeebe import broker, carrier, jobs, models
 from app.engines.zeebe.variables import opened, sealed
 
 ENGINE = "zeebe"
@@ -97,8 +99,9 @@ async def result_of(
         await request(session, actor, model, variables, run_id)
     async with reading() as session:
         run = await runs.get(session, run_id)
+    ends = time.monotonic() + seconds
     try:
-        found = await carrier.launch_with_result(run, wanted, seconds) if run else {}
+        found = await _awaited(run, wanted, ends) if run else {}
     except (NoAnswer, Unavailable) as error:
         async with transaction() as session:
             await _give_up(session, run_id, error)
@@ -106,6 +109,24 @@ async def result_of(
     if wanted not in found:
         raise Conflict(await _why(run_id), run=str(run_id))
     return run_id, opened({wanted: found[wanted]})[wanted]
+
+
+async def _awaited(run: Run, wanted: str, ends: float) -> dict[str, Any]:
+    """The result from the broker; where the call is lost on the way, what the run itself reports at its end."""
+    try:
+        return await carrier.launch_with_result(run, wanted, ends - time.monotonic())
+    except broker.Interrupted:
+        if not await broker.answers():
+            raise
+    while time.monotonic() < ends:
+        async with reading() as session:
+            seen = await runs.get(session, run.id)
+        if seen is not None and seen.status == "completed":
+            return seen.result
+        if seen is None or seen.ended_at is not None:
+            break
+        await asyncio.sleep(0.1)
+    raise NoAnswer("Zeebe did not bring a result in time.", engine="zeebe")
 
 
 async def _give_up(session: Session, run_id: UUID, error: NoAnswer | Unavailable) -> None:
