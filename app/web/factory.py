@@ -60,6 +60,7 @@ def create_app() -> Flask:
         WTF_CSRF_SSL_STRICT=False,
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
     )
+    flask.session_interface = security.Cookies()
     security.csrf.init_app(flask)
     flask.admit = security.admit
     metrics.register(flask)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask import Flask, Request, Response, current_app, g, redirect, request, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -120,7 +121,8 @@ def guard() -> AnyResponse | None:
         return None
     if request.method in UNSAFE:
         request.get_data()  # read here, in the request's own thread: a slow sender would hold up the whole loop
-        _refuse_nul(*(value for values in request.form.listvalues() for value in values))
+        if not request.is_json:
+            _refuse_nul(*(value for values in request.form.listvalues() for value in values))
     if inspect.iscoroutinefunction(current_app.view_functions[endpoint]):
         return None  # admitted on the loop, in one piece with the view
     return loop_thread.run(admit(), settings().web.view_timeout_seconds)
@@ -175,13 +177,23 @@ def _check_origin() -> None:
 
 def harden(response: Response) -> Response:
     """After each request: the headers that a browser needs to protect people."""
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    given = HEADERS
     if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+        given = given | {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
     if request.endpoint != "static":
-        response.headers.setdefault("Cache-Control", "no-store")
+        given = given | {"Cache-Control": "no-store"}
+    set_already = {name.lower() for name, _ in response.headers}
+    response.headers.extend([(name, value) for name, value in given.items() if name.lower() not in set_already])
     return response
+
+
+class Cookies(SecureCookieSessionInterface):
+    """Flask's session. A request without its cookie, as every program's is, needs no signature to be made ready."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 def safe_next(target: str | None) -> str | None:

@@ -6,8 +6,10 @@ The interpreter (Monty) has no files, network, processes or host objects; a text
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -169,6 +171,7 @@ class Sandbox:
                     feed_duration_limit_grace=self.GRACE,
                     turn_duration_limit_grace=self.GRACE,
                 )
+                _skip_tracing()
                 _note_use()
                 pool.__enter__()
                 self._pool, self._pid = pool, os.getpid()
@@ -196,6 +199,12 @@ class Sandbox:
 
 _used_in = 0
 """The process in which the interpreter's own threads were started, which no fork takes along; 0 before that."""
+
+
+def _skip_tracing() -> None:
+    """The interpreter asks for OpenTelemetry at each call; where there is none, each would search the whole path."""
+    if importlib.util.find_spec("opentelemetry") is None:
+        sys.modules.setdefault("opentelemetry", cast("Any", None))
 
 
 def _note_use() -> None:
