@@ -27,6 +27,20 @@ def user_task(task_id: str, *fields: str, name: str = "", attributes: str = "") 
     return f"{start}{form if fields else ''}</bpmn:userTask>"
 
 
+def start_form(*fields: str, attributes: str = "") -> str:
+    """The start event of `sequence`, with a form."""
+    inside = f"<camunda:formData>{''.join(fields)}</camunda:formData>"
+    return (
+        f'<bpmn:startEvent id="start" {attributes}>'
+        f"<bpmn:extensionElements>{inside}</bpmn:extensionElements></bpmn:startEvent>"
+    )
+
+
+def begun(start_event: str, *steps: str) -> bytes:
+    """A `sequence` named Own that begins with *start_event*."""
+    return sequence("Own", *steps).replace(b'<bpmn:startEvent id="start" />', start_event.encode())
+
+
 def manual_task(task_id: str) -> str:
     return f'<bpmn:manualTask id="{task_id}" name="{task_id}" />'
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from lxml import html
 
+from tests import drawing
 from tests.conftest import PASSWORD_OF_ALL
 from tests.web.conftest import Caller, Visitor, rows, value
 
@@ -175,3 +176,21 @@ def test_a_doctor_begins_a_diagnosis_with_their_own_number(visitor: Callable[[st
     where = doctor.post("/doctor/diagnosis").headers["Location"]
     doctor.post(f"{where}/complete", patientid="1")
     visitor("staff").post("/doctor/diagnosis", 403)
+
+
+async def test_a_start_form_is_filled_in_where_the_process_is_started(
+    visitor: Callable[[str], Visitor], caller: Callable[[str], Caller]
+) -> None:
+    opening = drawing.start_form(drawing.field("age", "long", required=True, label="Age"))
+    model = drawing.begun(opening, drawing.user_task("next"))
+    caller("modeler").deploy(model)
+    staff = visitor("staff")
+    assert html.fromstring(staff.get("/models/Own").text).xpath("//label[@for='f-age']")
+    from_the_list = html.fromstring(staff.post("/models/Own/start", 200, start_key="k").text)
+    assert from_the_list.xpath("//input[@id='f-age']")
+    refused = html.fromstring(staff.post("/models/Own/start", 422, start_key="k", age="old").text)
+    assert refused.xpath("string(//input[@id='f-age']/@value)") == "old"
+    assert "Age" in refused.xpath("string(//*[@data-summary])")
+    assert await value("select count(*) from instance") == 0
+    staff.post("/models/Own/start", start_key="k", age="41")
+    assert await value("select variables->>'age' from instance") == "41"

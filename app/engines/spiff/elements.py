@@ -29,6 +29,8 @@ class Element:
     parent: str
     effect: str = ""
     """What DAMS does in the transaction of the step that completes it (see `effects`)."""
+    initiator: str = ""
+    """Of a start event: the variable that gets the name of who starts the process."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

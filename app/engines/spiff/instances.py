@@ -59,7 +59,7 @@ async def start(
 
     Raises:
         NotFound: no such model or version.
-        Invalid: a key, a case number or a variable's name that cannot be.
+        Invalid: a key, a case number or a variable's name that cannot be, or fields of its start form to be mended.
     """
     _check_texts(key=key, case=case, business_key=business_key)
     if key and (known := await _started(session, actor, key)):
@@ -67,8 +67,9 @@ async def start(
     model = await models.find(session, process_id, version)
     if model.engine != "spiff":
         raise OtherEngine(model)
+    given = _given(model, actor, variables)
     clock: Any = await driver.first(session, _CLOCK, {})
-    outcome = await _run(lambda: steps.start(model.spec, dict(variables), bounds=bounds(), now=clock.now))
+    outcome = await _run(lambda: steps.start(model.spec, given, bounds=bounds(), now=clock.now))
     instance_id = uuid7()
     change = Change("instance.started", actor.id, case_no=case or f"A-{clock.number}")
     row = {"model_id": model.id, "business_key": business_key, "started_by": actor.id, "start_key": key}
@@ -81,6 +82,18 @@ async def start(
             raise
         return await lookup.view(session, actor, known)
     return await _after(session, model, instance_id, outcome, change, business_key, clock.now)
+
+
+def _given(model: StoredModel, actor: Actor, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What an instance starts with: the caller's variables, those of the start form as its fields say."""
+    given = dict(variables)
+    if model.start_form:
+        fields = {field.id for field in model.start_form.fields}
+        filled = forms.submit(model.start_form, variables, {})
+        given = {name: value for name, value in given.items() if name not in fields} | filled
+    if model.initiator:
+        given[model.initiator] = actor.username
+    return given
 
 
 async def complete(
@@ -251,8 +264,9 @@ async def _after(
     """The instance after a step, without asking the database what this step knows itself."""
     stayed = before is not None and any(t.id in set(before.open_tasks) for t in outcome.open_tasks)
     took = await _take_messages(session, instance_id, outcome, before)
-    timed = any(model.tasks[t.element_id].due or model.tasks[t.element_id].assignee for t in outcome.open_tasks)
-    if took or stayed or timed or outcome.incidents:
+    told = [model.tasks[task.element_id] for task in outcome.open_tasks]
+    asked = any(info.due or info.assignee for info in told) or any(task.assigned for task in outcome.open_tasks)
+    if took or stayed or asked or outcome.incidents:
         return await lookup.view(session, None, instance_id)
     return InstanceView(
         id=instance_id,
@@ -273,7 +287,7 @@ async def _after(
                 name=model.element_name(task.element_id),
                 state="ready",
                 assignee=None,
-                candidate_roles=saving.candidates(model, task.element_id),
+                candidate_roles=saving.candidates(model, task.element_id, {}),
                 due_at=None,
             )
             for task in outcome.open_tasks

@@ -56,6 +56,10 @@ class StoredModel:
         self.tasks: dict[str, UserTaskInfo] = {key: UserTaskInfo(**info) for key, info in _json(row.tasks).items()}
         self.effects: dict[str, str] = {e.id: e.effect for e in self.elements.values() if e.effect}
         """What DAMS does when a task is completed, by the task's id."""
+        starts = [e for e in self.elements.values() if e.type == "startEvent"]
+        self.start_form: Form | None = next((self.forms[e.id] for e in starts if e.id in self.forms), None)
+        self.initiator: str = next((e.initiator for e in starts if e.initiator), "")
+        """The variable that gets the name of who starts an instance, "" for none."""
         self.diagram: bytes = compiling.drawn(self.file, self.xml)
         """BPMN with places: the file itself, or what is drawn for a coded process."""
         self._bytes: bytes = row.spec

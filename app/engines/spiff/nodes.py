@@ -8,9 +8,10 @@ specification serves any number of threads. Joins are in `joins`, loops in `loop
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.engines.spiff import compensation, exact, library, mapping
+from app.engines.spiff import assignment, compensation, exact, library, mapping
 from app.engines.spiff.expressions import compile_expression
 from app.engines.spiff.library import Mixin, TaskSpec, TaskState, control, elements
 from app.engines.spiff.scopes import Failure
@@ -132,11 +133,21 @@ class Internal(Flow, control.SimpleBpmnTask):
     pass
 
 
-class UserTask(Flow, elements.UserTask):
+class _ForPeople(Flow):
+    assigns: Sequence[Sequence[str]] = ()
+    """Expressions that name who may do the task."""
+
+    def _update(self, my_task: Token) -> None:
+        if self.assigns and assignment.KEPT not in my_task.internal_data and self._update_hook(my_task):
+            assignment.assign(my_task, self.assigns)
+        super()._update(my_task)
+
+
+class UserTask(_ForPeople, elements.UserTask):
     pass
 
 
-class ManualTask(Flow, elements.ManualTask):
+class ManualTask(_ForPeople, elements.ManualTask):
     pass
 
 

@@ -45,6 +45,8 @@ class OpenTask:
     element_id: str
     type: str
     values: dict[str, Any]
+    assigned: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Whom the model's expressions name, by what they are to the task (see `assignment`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from __future__ import annotations
 import copy
 from typing import Any, cast
 
+import orjson
+
+from app.engines.spiff import assignment
 from app.engines.spiff.events import Listener
 from app.engines.spiff.happenings import Compensate
 from app.engines.spiff.library import (
@@ -94,6 +97,8 @@ def further(node: Any) -> dict[str, Any]:
         found["undone_by"] = node.get("undoneBy")
     if node.get("eventSub"):
         found["event_sub"] = True
+    if node.get(assignment.COMPUTED):
+        found["assigns"] = orjson.loads(node.get(assignment.COMPUTED))
     if node.get("needed"):
         found["needed"] = int(node.get("needed"))
     if node.tag != f"{BPMN}scriptTask":  # its parameters have become part of its script

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from app.engines.spiff import codec, happenings, values
+from app.engines.spiff import assignment, codec, happenings, values
 from app.engines.spiff.library import TaskState
 from app.engines.spiff.nodes import ManualTask
 from app.engines.spiff.outcome import OpenTask, Outcome, Status, ThrownEvent, Waiting
@@ -58,7 +58,8 @@ def _open_tasks(instance: Instance) -> Iterator[OpenTask]:
         spec = token.task_spec
         if token._state == TaskState.READY and spec.manual:
             kind = "manualTask" if isinstance(spec, ManualTask) else "userTask"
-            yield OpenTask(token.id, str(spec.shown_id), kind, values.shown(token.data))
+            assigned = token.internal_data.get(assignment.KEPT, {})
+            yield OpenTask(token.id, str(spec.shown_id), kind, values.shown(token.data), assigned)
 
 
 def _waiting(instance: Instance) -> Iterator[Waiting]:

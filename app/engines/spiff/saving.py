@@ -5,6 +5,7 @@ Loading locks the instance's row until the step is committed, so two steps of on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -20,8 +21,9 @@ from app.db import driver
 from app.db.driver import Statement
 from app.db.session import Session
 from app.engines import notify, outbox
-from app.engines.spiff import effects, forms, listeners, models
+from app.engines.spiff import assignment, effects, forms, listeners, models
 from app.engines.spiff.coded import compiling
+from app.engines.spiff.elements import UserTaskInfo
 from app.engines.spiff.listeners import Heard
 from app.engines.spiff.models import StoredModel
 from app.engines.spiff.outcome import OpenTask, Outcome
@@ -70,12 +72,13 @@ class Change:
 _NEW_TASKS = """
     insert into user_task (id, instance_id, element_id, state, candidates, assignee_id, claimed_at, due_at,
                            priority, form_data)
-    select r.id, :id, r.element_id, case when r.assignee is null then 'ready' else 'claimed' end, r.candidates,
+    select r.id, :id, r.element_id, case when l.id is null then 'ready' else 'claimed' end,
+           case when l.id is null and cardinality(r.candidates) = 0 then r.else_for else r.candidates end,
            l.id, case when l.id is not null then now() end,
            case when r.due like 'P%' then dams_now() + r.due::interval else nullif(r.due, '')::timestamptz end,
            r.priority, r.form_data
-    from jsonb_to_recordset(:new_tasks) as r(id uuid, element_id text, candidates text[], assignee text, due text,
-                                             priority int, form_data jsonb)
+    from jsonb_to_recordset(:new_tasks) as r(id uuid, element_id text, candidates text[], else_for text[],
+                                             assignee text, due text, priority int, form_data jsonb)
          left join login l on l.username = r.assignee
     on conflict (id) do nothing
 """
@@ -149,8 +152,9 @@ def _task_row(model: StoredModel, task: OpenTask) -> dict[str, Any]:
     return {
         "id": task.id,
         "element_id": task.element_id,
-        "candidates": candidates(model, task.element_id),
-        "assignee": (info.assignee or None) if info else None,
+        "candidates": candidates(model, task.element_id, task.assigned),
+        "else_for": DESK_CANDIDATES,  # a task for somebody who has no account must not be nobody's
+        "assignee": _assignee(model, task),
         "due": info.due if info else "",
         "priority": (info.priority if info else 0) or 50,
         "form_data": shown or None,
@@ -253,9 +257,8 @@ async def _follow(
     moves = [(entry.element_id, str(entry.event)) for entry in outcome.trace]
     await _tell(session, model, instance_id, change, outcome.variables, moves)
     for task in new:
-        info = model.tasks.get(task.element_id)
-        if info and info.assignee:
-            await notify.task_mail(session, task.id, info.assignee, case=change.case_no, instance_id=instance_id)
+        if assignee := _assignee(model, task):
+            await notify.task_mail(session, task.id, assignee, case=change.case_no, instance_id=instance_id)
 
 
 async def _tell(
@@ -335,12 +338,17 @@ async def _save_incidents(
         )
 
 
-def candidates(model: StoredModel, element_id: str) -> list[str]:
-    """The roles and groups, in lower case, that may take a task of this element."""
-    info = model.tasks.get(element_id)
-    names = [name.lower() for name in info.candidate_roles] if info else []
-    names += [f"user:{name}" for name in info.candidate_users] if info else []
-    return names or ([] if info and info.assignee else DESK_CANDIDATES)
+def candidates(model: StoredModel, element_id: str, assigned: Mapping[str, list[str]]) -> list[str]:
+    """The roles and groups, in lower case, and the people that may take a task of this element."""
+    info = model.tasks.get(element_id) or UserTaskInfo()
+    names = [name.lower() for name in (*info.candidate_roles, *assigned.get(assignment.GROUPS, []))]
+    names += [f"user:{name}" for name in (*info.candidate_users, *assigned.get(assignment.USERS, []))]
+    return names or ([] if info.assignee or assigned.get(assignment.ASSIGNEE) else DESK_CANDIDATES)
+
+
+def _assignee(model: StoredModel, task: OpenTask) -> str | None:
+    info, computed = model.tasks.get(task.element_id), task.assigned.get(assignment.ASSIGNEE)
+    return computed[0] if computed else (info.assignee or None) if info else None
 
 
 async def cancel(session: Session, row: Any, change: Change) -> None:

@@ -16,9 +16,11 @@ from app.engines.spiff import lookup, models, timeline
 from app.engines.spiff.records import EventRow, InstanceView
 from app.web.progress import Progress
 from app.web.security import actor, allow, signed_in
+from app.web.views.models import page as model_page
 
 blueprint = Blueprint("instances", __name__)
 MEND = ("ops", "admin")
+OWN_FIELDS = ("csrf_token", "start_key", "variables")
 FILTERS = ("process_id", "status", "case", "variable", "element", "cursor")
 
 
@@ -45,12 +47,20 @@ async def listing() -> str:
 
 @blueprint.post("/models/<process_id>/start")
 @signed_in
-async def start(process_id: str) -> Response:
-    """Start an instance and go to its first task, if it is one for this person."""
+async def start(process_id: str) -> Response | str | tuple[str, int]:
+    """Start an instance and go to its first task, if it is one for this person; 422 keeps what was entered."""
     person = actor()
-    async with transaction() as session:
-        given = _corrections()
-        view = await instances.start(session, person, process_id, given, key=request.form.get("start_key") or None)
+    entered = {name: values[-1] for name, values in request.form.lists() if name not in OWN_FIELDS}
+    async with reading() as session:
+        model = await models.find(session, process_id)
+    if model.start_form and model.start_form.fields and not entered:  # asked for from a page that has no room for it
+        return await model_page(process_id)
+    try:
+        async with transaction() as session:
+            given = _corrections() | (entered if model.start_form else {})
+            view = await instances.start(session, person, process_id, given, key=request.form.get("start_key") or None)
+    except Invalid as error:
+        return await model_page(process_id, entered=entered, errors=error.errors), 422
     mine = [task for task in view.tasks if lookup.may_take(person, task.candidate_roles, None)]
     if mine:
         return redirect(url_for("tasks.show", task_id=mine[0].id), 303)

@@ -52,14 +52,29 @@ async def upload() -> AnyResponse | tuple[str, int]:
 @blueprint.get("/models/<process_id>")
 @allow("modeler", "admin", "ops", "staff", "doctor")
 async def show(process_id: str) -> str:
+    return await page(process_id)
+
+
+async def page(process_id: str, *, entered: dict[str, str] | None = None, errors: dict[str, str] | None = None) -> str:
+    """A model with its versions; what was *entered* into its start form, and what must be mended there."""
     asked = request.args.get("version", "")
     async with reading() as session:
         rows = await models.versions(session, process_id)
         wanted = int(asked) if asked.isdecimal() and len(asked) < 9 else None
         wanted = wanted or next((row.version for row in rows if row.active), rows[0].version)
         model = await models.find(session, process_id, wanted)
+    fields = model.start_form.as_list() if model.start_form else []
+    defaults = {field["id"]: field["default"] for field in fields if field["default"] is not None}
     return render_template(
-        "model.html", model=model, rows=rows, progress=Progress(model, [], None), key=str(uuid7()), version=wanted
+        "model.html",
+        model=model,
+        rows=rows,
+        progress=Progress(model, [], None),
+        key=request.form.get("start_key") or str(uuid7()),
+        version=wanted,
+        fields=fields,
+        values=defaults | (entered or {}),
+        errors=errors or {},
     )
 
 

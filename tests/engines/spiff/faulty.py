@@ -693,10 +693,10 @@ FAULTS = [
     ),
     Fault(
         "camunda-assignment",
-        task("", 'camunda:assignee="${starter}"'),
+        task("", 'camunda:assignee="ana, ${starter}"'),
         "t",
-        "camunda:assignee is an expression, which is not evaluated",
-        "name users or groups, or draw a lane",
+        "camunda:assignee names several people",
+        "use candidateUsers",
     ),
     Fault(
         "due-date",
@@ -722,20 +722,23 @@ FAULTS = [
     Fault(
         "initiator",
         around(draw.manual_task("t"), first="t").replace(
-            b'<bpmn:startEvent id="start"', b'<bpmn:startEvent id="start" camunda:initiator="who"'
+            b'<bpmn:startEvent id="start"', b'<bpmn:startEvent id="start" camunda:initiator="who is it"'
         ),
         "start",
-        "the variable of the initiator is not set",
-        "the instance knows who started it; pass a variable with the start if a script needs it",
+        "'who is it' cannot be the name of a variable",
+        "rename the initiator",
     ),
     Fault(
         "start-form",
         around(draw.manual_task("t"), first="t").replace(
-            b'<bpmn:startEvent id="start"', b'<bpmn:startEvent id="start" camunda:formKey="x"'
+            b'<bpmn:startEvent id="start" />',
+            b'<bpmn:startEvent id="start"><bpmn:extensionElements><camunda:formData><camunda:formField id="doctor" '
+            b'type="string"><camunda:properties><camunda:property id="lookup" value="doctors" /></camunda:properties>'
+            b"</camunda:formField></camunda:formData></bpmn:extensionElements></bpmn:startEvent>",
         ),
         "start",
-        "its form is not shown: values come with the start",
-        "ask for them in a first user task",
+        "a start has no look-ups",
+        "ask for it in a first user task",
     ),
     # forms
     Fault("field-untyped", field('id="a"'), "t", "field a: has no type and is taken as text", "give it a type"),

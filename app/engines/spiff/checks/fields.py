@@ -35,10 +35,19 @@ def check(model: Model) -> dict[str, Form]:
     for node in model.nodes_of("userTask", "manualTask"):
         forms[node.get("id", "")] = read_form(node, model)
     for node in model.nodes_of("startEvent"):
-        if node.find(f"{B}extensionElements/{C}formData") is not None or node.get(f"{C}formKey"):
-            model.report("start-form", node, "its form is not shown: values come with the start",
-                         "ask for them in a first user task")  # fmt: skip
+        if node.find(f"{B}extensionElements/{C}formData") is not None:
+            forms[node.get("id", "")] = _start_form(node, model)
     return forms
+
+
+def _start_form(node: Xml, model: Model) -> Form:
+    form = read_form(node, model)
+    if not model.by_hand(node):
+        model.report("start-form", node, "nobody fills in its form: it is not a person who starts it here",
+                     "take the form out, or ask in a first user task")  # fmt: skip
+    elif any(field.lookup for field in form.fields):
+        model.report("start-form", node, "a start has no look-ups", "ask for it in a first user task")
+    return form
 
 
 def read_form(user_task: Xml, model: Model | None = None) -> Form:

@@ -109,6 +109,10 @@ class Model:
         """The flow nodes that stand directly in a scope."""
         return [node for node in scope.iterchildren(f"{B}*") if kind(node) in FLOW_NODES]
 
+    def by_hand(self, event: Xml) -> bool:
+        """Whether a start event is the one at which a person or program starts the process."""
+        return kind(event.getparent()) == "process" and not self.definitions(event)
+
     def definitions(self, event: Xml) -> list[Xml]:
         """The event definitions of an event, in place or by reference."""
         return [child for child in event if kind(child).endswith(("EventDefinition", "eventDefinitionRef"))]

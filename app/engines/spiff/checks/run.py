@@ -20,7 +20,7 @@ from app.engines.spiff.checks import (
     texts,
     vendor,
 )
-from app.engines.spiff.checks.model import FLOW_NODES, B, Model, kind
+from app.engines.spiff.checks.model import FLOW_NODES, B, C, Model, kind
 from app.engines.spiff.checks.rules import RULES
 from app.engines.spiff.decisions import Decision
 from app.engines.spiff.elements import Element, UserTaskInfo
@@ -176,8 +176,8 @@ def _with_called(files: Sequence[CheckedFile]) -> tuple[CheckedFile, ...]:
                 todo += calls[called.id]
         return replace(
             process,
-            elements=_united([part.elements for part in parts]),
-            forms=_united([part.forms for part in parts]),
+            elements=_united([process.elements, *(_as_called(part.elements) for part in parts[1:])]),
+            forms=_united([process.forms, *(_of_tasks(part) for part in parts[1:])]),
             tasks=_united([part.tasks for part in parts]),
         )
 
@@ -185,6 +185,16 @@ def _with_called(files: Sequence[CheckedFile]) -> tuple[CheckedFile, ...]:
         replace(file, processes=tuple(whole(process) for process in file.processes if not process.is_task))
         for file in files
     )
+
+
+def _as_called(elements: Mapping[str, Element]) -> Mapping[str, Element]:
+    """A call starts a process for nobody in particular."""
+    return {own: replace(element, initiator="") for own, element in elements.items()}
+
+
+def _of_tasks(process: CheckedProcess) -> Mapping[str, Form]:
+    """The forms of a process that is called: a call fills in no start form."""
+    return {own: form for own, form in process.forms.items() if own in process.tasks}
 
 
 def _united(parts: Sequence[Mapping[str, T]]) -> dict[str, T]:
@@ -228,4 +238,5 @@ def _element(model: Model, node: Xml) -> Element:
         lane=vendor.lane_of(model, node),
         parent="" if kind(parent) == "process" else parent.get("id", ""),
         effect=vendor.effect_of(node),
+        initiator=node.get(f"{C}initiator", "") if kind(node) == "startEvent" else "",
     )

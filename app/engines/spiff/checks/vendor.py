@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
+import orjson
+
+from app.engines.spiff import assignment
 from app.engines.spiff.checks import timers
 from app.engines.spiff.checks.constructs import SPIFF_REFUSED
-from app.engines.spiff.checks.model import B, C, Model, kind, scope_of
+from app.engines.spiff.checks.model import B, C, Model, Text, kind, scope_of
 from app.engines.spiff.elements import EFFECTS, UserTaskInfo
+from app.engines.spiff.expressions import compile_expression, translate
 from app.engines.spiff.intake import CAMUNDA, SPIFF, Xml
+from app.engines.spiff.subset import ScriptRefused
 
 _HONOURED: dict[str, frozenset[str]] = {
     "assignee": frozenset({"userTask", "manualTask"}),
@@ -70,11 +77,9 @@ def _check_attributes(model: Model, node: Xml) -> None:
         if name in _HARMLESS or type_ in _HONOURED.get(name, ()):
             continue
         if name == "initiator" and type_ == "startEvent":
-            fix = "the instance knows who started it; pass a variable with the start if a script needs it"
-            model.report("initiator", node, "the variable of the initiator is not set", fix)
+            _check_initiator(model, node, node.get(attribute, ""))
         elif name in _FORM:
-            if type_ != "startEvent":
-                model.report("form-key", _owner(node), f"a form by {name} is not shown", "list its fields as form data")
+            model.report("form-key", _owner(node), f"a form by {name} is not shown", "list its fields as form data")
         elif name in _CODE:
             model.report("camunda-code", _owner(node), f"camunda:{name} cannot run here", "use a script or user task")
         else:
@@ -82,6 +87,14 @@ def _check_attributes(model: Model, node: Xml) -> None:
                          "take it out, or draw what it does")  # fmt: skip
     if type_ == "callActivity":
         _check_call(model, node)
+
+
+def _check_initiator(model: Model, event: Xml, variable: str) -> None:
+    if not model.by_hand(event):
+        model.report("initiator", event, "has no initiator: it is not a person who starts it here",
+                     "take camunda:initiator out")  # fmt: skip
+    elif not re.fullmatch(r"[^\W\d]\w*", variable):
+        model.report("initiator", event, f"{variable!r} cannot be the name of a variable", "rename the initiator")
 
 
 def _check_children(model: Model, extensions: Xml) -> None:
@@ -162,11 +175,14 @@ def _check_call(model: Model, node: Xml) -> None:
 
 
 def _info(model: Model, node: Xml) -> UserTaskInfo:
-    roles = _names(model, node, "candidateGroups")
-    users = _names(model, node, "candidateUsers")
-    assignee = ", ".join(_names(model, node, "assignee"))
+    computed: list[list[str]] = []
+    roles = _names(model, node, "candidateGroups", assignment.GROUPS, computed)
+    users = _names(model, node, "candidateUsers", assignment.USERS, computed)
+    assignee = ", ".join(_names(model, node, "assignee", assignment.ASSIGNEE, computed))
+    if computed:
+        node.set(assignment.COMPUTED, orjson.dumps(computed).decode())
     lane = lane_of(model, node)
-    if lane and not roles and not users and not assignee:
+    if lane and not roles and not users and not assignee and not computed:
         roles = (lane,)
     return UserTaskInfo(
         candidate_roles=roles,
@@ -179,13 +195,29 @@ def _info(model: Model, node: Xml) -> UserTaskInfo:
     )
 
 
-def _names(model: Model, node: Xml, attribute: str) -> tuple[str, ...]:
-    text = node.get(C + attribute, "")
-    if "${" in text or "#{" in text:
-        model.report("camunda-assignment", node, f"camunda:{attribute} is an expression, which is not evaluated",
-                     "name users or groups, or draw a lane")  # fmt: skip
-        return ()
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def _names(model: Model, node: Xml, attribute: str, what: str, computed: list[list[str]]) -> tuple[str, ...]:
+    """The names in an attribute; what is an expression goes to *computed*, as [what, Python]."""
+    plain: list[str] = []
+    for text in _parts(node.get(C + attribute, "")):
+        if "${" not in text and "#{" not in text:
+            plain.append(text)
+            continue
+        try:
+            compiled = compile_expression(translate(text, "camunda"))
+        except ScriptRefused as refused:
+            model.report("camunda-assignment", node, f"camunda:{attribute} cannot be read: {refused.message}",
+                         refused.fix)  # fmt: skip
+            continue
+        model.texts.append(Text(node, "other", compiled))
+        computed.append([what, compiled.source])
+    if what == assignment.ASSIGNEE and len(plain) + sum(one == what for one, _ in computed) > 1:
+        model.report("camunda-assignment", node, "camunda:assignee names several people", "use candidateUsers")
+    return tuple(plain)
+
+
+def _parts(text: str) -> list[str]:
+    """Names and expressions between commas; a comma inside `${…}` belongs to its expression."""
+    return [part.strip() for part in re.split(r",(?![^{]*\})", text) if part.strip()]
 
 
 def _date(model: Model, node: Xml, attribute: str) -> str:
