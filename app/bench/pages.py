@@ -5,10 +5,14 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
 from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.bench import plans
 from app.bench.clients import Failed, percentile
 
 PAGES = {
@@ -38,19 +42,45 @@ PAGES = {
 
 def measure(url: str, cookies: Mapping[str, str], rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Milliseconds of every page, p50 and p95 over *rounds*. Raises :class:`Failed` for anything but 200."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=120)
     seen: dict[str, list[float]] = {name: [] for name in PAGES}
-    for turn in range(rounds + 1):
-        say(f"round {turn} of {rounds}")
-        for name, (who, path) in PAGES.items():
-            began = time.perf_counter()
-            connection.request("GET", path, headers={"Cookie": cookies[who]})
-            answer = connection.getresponse()
-            answer.read()
-            if answer.status != 200:
-                raise Failed(f"{path}: {answer.status}")
-            if turn:  # the first turn warms the caches
-                seen[name].append((time.perf_counter() - began) * 1000)
-    connection.close()
+    with closing(_connect(url)) as connection:
+        for turn in range(rounds + 1):
+            say(f"round {turn} of {rounds}")
+            for name in PAGES:
+                took = _ask(connection, cookies, name)
+                if turn:  # the first turn warms the caches
+                    seen[name].append(took)
     return {name: {"p50": median(found), "p95": percentile(found, 0.95)} for name, found in seen.items()}
+
+
+def explain(url: str, cookies: Mapping[str, str], log: Path) -> dict[str, dict[str, Any]]:
+    """What each page asks of PostgreSQL: how many statements, and the slowest with its plan.
+
+    *log* is the server's, in which plans are written since :func:`app.bench.plans.switch_on`. Nothing else may ask it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    with closing(_connect(url)) as connection:
+        for name in PAGES:
+            _ask(connection, cookies, name)  # whoever was idle takes the new settings with its first statement
+        for name in PAGES:
+            begins = log.stat().st_size
+            _ask(connection, cookies, name)
+            queries = plans.read(log, begins)
+            found[name] = {"statements": len(queries), "slowest": asdict(queries[0]) if queries else None}
+    return found
+
+
+def _connect(url: str) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+
+
+def _ask(connection: http.client.HTTPConnection, cookies: Mapping[str, str], name: str) -> float:
+    """How many milliseconds one page took, to its last byte."""
+    who, path = PAGES[name]
+    began = time.perf_counter()
+    connection.request("GET", path, headers={"Cookie": cookies[who]})
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != 200:
+        raise Failed(f"{path}: {answer.status}")
+    return (time.perf_counter() - began) * 1000

@@ -33,8 +33,8 @@ class Place:
 
 
 @asynccontextmanager
-async def fresh(web_workers: int) -> AsyncGenerator[tuple[State, Place]]:
-    """PostgreSQL with fsync on, Valkey, web and relay on free ports, gone afterwards.
+async def fresh(web_workers: int, needed: Sequence[str] = NEEDED) -> AsyncGenerator[tuple[State, Place]]:
+    """PostgreSQL with fsync on, Valkey, web and relay (or what else is *needed*) on free ports, gone afterwards.
 
     Raises:
         DidNotStart: with what the supervisor's table says.
@@ -44,7 +44,7 @@ async def fresh(web_workers: int) -> AsyncGenerator[tuple[State, Place]]:
         state.prepare()
         state.lock()
         wanted = Wanted(port=free_ports(1)[0], web_workers=web_workers, front_end=False)
-        listed = [service for service in services(state, wanted) if service.name in NEEDED]
+        listed = [service for service in services(state, wanted) if service.name in needed]
         supervisor = Supervisor(listed, state, lambda: None)
         stop = asyncio.Event()
         running = asyncio.create_task(supervisor.run(stop))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -152,7 +153,10 @@ async def _load(where: Place, connection: Connection, given: dict[str, Any]) -> 
 @click.option("--rounds", default=20, show_default=True, type=click.IntRange(3), help="Times each page is asked for.")
 @output.json_option
 def pages(patients: int, appointments: int, rounds: int, as_json: bool) -> None:
-    """The desk's pages in a large clinic: milliseconds, p50 and p95. Takes minutes to fill the clinic first."""
+    """The desk's pages in a large clinic: milliseconds, p50 and p95, and the plan of each page's slowest query.
+
+    Takes minutes to fill the clinic first.
+    """
     from app.bench.place import DidNotStart
 
     try:
@@ -162,25 +166,43 @@ def pages(patients: int, appointments: int, rounds: int, as_json: bool) -> None:
     if as_json:
         output.as_json(figures)
         return
+    for name, found in figures["pages"].items():
+        if slowest := found["slowest"]:
+            click.echo(f"{name}: {slowest['ms']:.1f} ms of {found['statements']} statements\n  {slowest['sql']}\n")
+            click.echo(indent(slowest["plan"], "    ") + "\n")
     shown = [
-        (name, f"{found['p50']:.0f}", f"{found['p95']:.0f}", _verdict(found["p95"], PAGE_MS, PAGE_MS))
-        for name, found in figures.items()
+        (
+            name,
+            f"{found['p50']:.0f}",
+            f"{found['p95']:.0f}",
+            str(found["statements"]),
+            _verdict(found["p95"], PAGE_MS, PAGE_MS),
+        )
+        for name, found in figures["pages"].items()
     ]
-    output.rows(("page", "p50 ms", "p95 ms", "wanted"), shown, "")
+    output.rows(("page", "p50 ms", "p95 ms", "statements", "wanted"), shown, "")
+    click.echo(f"\n{figures['cores']} cores, load {figures['load_before']:.1f} before, {figures['at']}")
 
 
 async def _pages(patients: int, appointments: int, rounds: int) -> dict[str, Any]:
-    from app.bench import crowd, place
-    from app.bench.pages import measure
+    from app.bench import crowd, place, plans
+    from app.bench.flow import machine
+    from app.bench.pages import explain, measure
 
     def say(what: str) -> None:
         click.echo(what, err=True)
 
     say("starting a service")
-    async with place.fresh(1) as (state, made):
-        await crowd.fill(made.database or "", patients, appointments, say)
+    needed = [name for name in place.NEEDED if name != "relay"]  # its statements would stand among those of the pages
+    async with place.fresh(1, needed) as (state, made):
+        database = made.database or ""
+        await crowd.fill(database, patients, appointments, say)
         cookies = await place.cookies(state, ("staff", "doctor", "admin", "patient"))
-        return await asyncio.to_thread(measure, made.url, cookies, rounds, say)
+        figures: dict[str, Any] = machine()
+        seen = await asyncio.to_thread(measure, made.url, cookies, rounds, say)
+        await plans.switch_on(database)
+        asked = await asyncio.to_thread(explain, made.url, cookies, state.log("postgresql"))
+    return figures | {"pages": {name: seen[name] | asked[name] for name in seen}}
 
 
 def _sum(*parts: float | None) -> float | None:

@@ -114,6 +114,17 @@ async def visits(session: Session, docids: Sequence[str], first: date, days: int
     return [Visit(**row) for row in rows.mappings()]
 
 
+async def busy(session: Session, on: date) -> set[str]:
+    """The numbers of the doctors who have a visit on that day."""
+    begins, ends = local_time.day_bounds(on)
+    rows = await session.execute(
+        text(f"""select distinct docid from appointment where date_scheduled between cast(:on as date) - 1 and :on
+                 and during && tstzrange(:begins, :ends) and {SHOWN}"""),  # noqa: S608 - a constant
+        {"on": on, "begins": begins, "ends": ends},
+    )
+    return set(rows.scalars())
+
+
 async def visit(session: Session, ticketid: str) -> Visit:
     """One appointment. Raises :class:`NotFound`."""
     row = (await session.execute(text(f"{_VISIT} where a.ticketid = :ticket"), {"ticket": ticketid})).mappings().first()

@@ -13,6 +13,8 @@ from app.db.people import SEARCHED
 from app.db.session import Session
 
 MAX_WORDS = 5
+TRIGRAM = 3
+"""Letters that a word needs to be found by the index of its trigrams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ async def search(session: Session, wanted: str, *, after: int = 0, limit: int = 
 def matching(wanted: str) -> tuple[str, dict[str, Any]]:
     """The condition on `patient` that *wanted* means, and its parameters: `w0`, `w1` … and `number`."""
     words = wanted.lower().split()[:MAX_WORDS]
-    given: dict[str, Any] = {f"w{n}": f"%{_escaped(word)}%" for n, word in enumerate(words)}
+    given: dict[str, Any] = {f"w{n}": f"%{escaped(word)}%" for n, word in enumerate(words)}
     fits = " and ".join(f"{SEARCHED} like :{name}" for name in given) or "true"
     return f"({fits} or patientid = :number)", given | {"number": _number(wanted)}
 
@@ -89,7 +91,8 @@ def _number(wanted: str) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else -1
 
 
-def _escaped(word: str) -> str:
+def escaped(word: str) -> str:
+    """A word for LIKE in which nothing stands for anything else."""
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 

@@ -25,6 +25,7 @@ from app.db.session import Session
 HOLD_MINUTES = 5
 LOOK_AHEAD_DAYS = 60
 MAX_DAYS = 62
+LONGEST_SLOT = timedelta(hours=8)
 YEARS = range(1970, 3000)
 """A day outside of them has no slot: at the ends of the calendar there is no day before or after to reckon with."""
 
@@ -84,7 +85,7 @@ async def of_days(
     taken = await _taken(session, docids, begins, ends, mine)
     now = await session.scalar(text("select dams_now()"))
     found = [
-        Slot(docid, *bounds, _state(bounds, taken.get(docid, []), now))
+        Slot(docid, *bounds, _state(bounds, taken.get((docid, bounds[0].date()), []), now))
         for docid, intervals in hours.items()
         for bounds in intervals
     ]
@@ -275,7 +276,8 @@ def _edge(day: date, at: time) -> datetime:
 
 async def _taken(
     session: Session, docids: Sequence[str], begins: datetime, ends: datetime, mine: UUID | None
-) -> dict[str, list[_Taken]]:
+) -> dict[tuple[str, date], list[_Taken]]:
+    """What takes a doctor's time, by each day (UTC) on which a slot may begin that it touches."""
     rows = await session.execute(
         text(f"""
             select docid, lower(during) as begins, upper(during) as ends, 'busy' as state from appointment
@@ -294,9 +296,13 @@ async def _taken(
         """),  # noqa: S608 - LIVE is a constant
         {"docids": list(docids), "begins": begins, "ends": ends, "mine": mine},
     )
-    found: dict[str, list[_Taken]] = {}
+    found: dict[tuple[str, date], list[_Taken]] = {}
     for row in rows:
-        found.setdefault(row.docid, []).append(_Taken(row.begins, row.ends, row.state))
+        first = (max(row.begins, begins) - LONGEST_SLOT).astimezone(UTC).date()
+        last = min(row.ends, ends).astimezone(UTC).date()
+        for number in range((last - first).days + 1):
+            key = row.docid, first + timedelta(days=number)
+            found.setdefault(key, []).append(_Taken(row.begins, row.ends, row.state))
     return found
 
 

@@ -1,7 +1,7 @@
 """The waiting list: who wants an earlier slot is offered the first free one that suits, for a limited time, one by one.
 
-Nothing needs to tell this module that a slot was freed: :func:`offer_next` looks at what is free, so no offer is lost
-with a message. An open offer keeps its slot from everybody else; the table's constraints let no slot be offered twice.
+Who is offered what is decided in :mod:`app.clinic.turns`. An open offer keeps its slot from everybody else; the table's
+constraints let no slot be offered twice.
 """
 
 from __future__ import annotations
@@ -13,15 +13,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
-from sqlalchemy.exc import IntegrityError
 
-from app.clinic import appointments, audit, local_time, slots
+from app.clinic import appointments, audit, local_time
 from app.core.actor import Actor
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
-from app.core.ids import uuid7
 from app.db.session import Session
 
-OFFER_MINUTES = 15
 LONGEST = timedelta(days=180)
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without 0 O 1 I: tickets are read out on the telephone."""
@@ -120,28 +117,6 @@ async def withdraw(session: Session, actor: Actor, entry_id: int) -> None:
     await audit.record(session, "waiting.withdrawn", actor_id=actor.id, data={"entry": entry_id})
 
 
-async def offer_next(session: Session, limit: int = 20) -> list[Offer]:
-    """End offers whose time is over, then offer to each who waits without an offer the first slot that suits.
-
-    In order of priority and of joining; at most *limit* new offers. The caller tells the patients.
-    """
-    await session.execute(
-        text("""update slot_offer set state = 'expired', answered_at = dams_now()
-                where state = 'open' and expires_at <= dams_now()""")
-    )
-    waiting = await session.execute(
-        text("""select w.id, w.patientid, w.docid, w.specialization, w.earliest, w.latest, w.replaces,
-                       lower(a.during) as before
-                from waiting_entry w left join appointment a on a.ticketid = w.replaces
-                where w.state = 'waiting' and w.latest >= (dams_now() at time zone :zone)::date
-                      and not exists(select from slot_offer o where o.entry_id = w.id and o.state = 'open')
-                order by w.priority_level, w.id limit :limit for update of w skip locked"""),
-        {"zone": local_time.zone().key, "limit": limit},
-    )
-    made = [await _offer(session, row) for row in waiting.all()]
-    return [offer for offer in made if offer is not None]
-
-
 async def accept(session: Session, actor: Actor, offer_id: UUID) -> appointments.Appointment:
     """Book the offered slot and call off the appointment that it replaces.
 
@@ -210,6 +185,11 @@ async def entries(session: Session, actor: Actor, *, skip: int = 0, limit: int =
     return [Entry(**row) for row in rows.mappings()]
 
 
+async def offer(session: Session, offer_id: UUID) -> Offer:
+    """One offer, whatever became of it."""
+    return _record((await session.execute(text(f"{_OFFER} where o.id = :id"), {"id": offer_id})).one())
+
+
 async def replaced(session: Session, offer_id: UUID) -> str | None:
     """The ticket of the appointment that is given up for this offer."""
     sql = text("select replaces from waiting_entry w join slot_offer o on o.entry_id = w.id where o.id = :id")
@@ -275,76 +255,6 @@ async def _unknown(session: Session, wish: Wish) -> dict[str, str]:
     if wish.replaces and not row.replaced:
         errors["replaces"] = "The patient has no appointment of this ticket."
     return errors
-
-
-async def _offer(session: Session, entry: Row[Any]) -> Offer | None:
-    """The first slot that suits this entry, offered; None if there is none."""
-    for slot in await _suiting(session, entry):
-        values = {
-            "id": uuid7(),
-            "entry": entry.id,
-            "docid": slot.docid,
-            "begins": slot.begins,
-            "ends": slot.ends,
-            "minutes": OFFER_MINUTES,
-        }
-        try:
-            async with session.begin_nested():
-                await session.execute(
-                    text("""insert into slot_offer (id, entry_id, docid, during, expires_at)
-                            values (:id, :entry, :docid, tstzrange(:begins, :ends),
-                                    least(dams_now() + make_interval(mins => :minutes), :begins))"""),
-                    values,
-                )
-        except IntegrityError:  # another process has just offered it
-            continue
-        await audit.record(session, "waiting.offered", data={"entry": entry.id, "offer": str(values["id"])})
-        return _record((await session.execute(text(f"{_OFFER} where o.id = :id"), {"id": values["id"]})).one())
-    return None
-
-
-async def _suiting(session: Session, entry: Row[Any]) -> list[slots.Slot]:
-    """Free slots of the wish, soonest first, that were not offered to it before and at which the patient is free."""
-    today = (await _now(session)).astimezone(local_time.zone()).date()
-    first = max(entry.earliest, today)
-    doctors = (
-        (
-            await session.execute(
-                text("""select empid from doctor where status and (empid = :docid or
-                            cast(:docid as text) is null and specialization = :specialization)"""),
-                {"docid": entry.docid, "specialization": entry.specialization},
-            )
-        )
-        .scalars()
-        .all()
-    )
-    found = await slots.of_days(session, doctors, first, (entry.latest - first).days + 1)
-    refused, busy = await _refused(session, entry), await _busy(session, entry)
-    return [
-        slot
-        for slot in found
-        if slot.free
-        and (slot.docid, slot.begins) not in refused
-        and (entry.before is None or slot.begins < entry.before)
-        and not any(begins < slot.ends and slot.begins < ends for begins, ends in busy)
-    ]
-
-
-async def _refused(session: Session, entry: Row[Any]) -> set[tuple[str, datetime]]:
-    rows = await session.execute(
-        text("select docid, lower(during) as begins from slot_offer where entry_id = :id"), {"id": entry.id}
-    )
-    return {(row.docid, row.begins) for row in rows}
-
-
-async def _busy(session: Session, entry: Row[Any]) -> list[tuple[datetime, datetime]]:
-    """When the patient has other appointments; the one to be replaced does not count."""
-    rows = await session.execute(
-        text(f"""select lower(during) as begins, upper(during) as ends from appointment
-                 where patientid = :patientid and {slots.LIVE} and ticketid is distinct from :replaces"""),  # noqa: S608
-        {"patientid": entry.patientid, "replaces": entry.replaces},
-    )
-    return [(row.begins, row.ends) for row in rows]
 
 
 async def _open(session: Session, actor: Actor, offer_id: UUID) -> Offer:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, DateTime, Identity, MetaData, Numeric, Text, Time, Uuid
+from sqlalchemy import BigInteger, Date, DateTime, Identity, Index, MetaData, Numeric, Text, Time, Uuid, literal_column
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -38,3 +38,9 @@ class Base(DeclarativeBase):
         list[Any]: JSONB,
         list[str]: ARRAY(Text),
     }
+
+
+def trigrams(name: str, expression: str) -> Index:
+    """The index by which any part of *expression* is found; written as PostgreSQL writes it, so that both compare."""
+    searched = literal_column(expression).label("searched")
+    return Index(name, searched, postgresql_using="gin", postgresql_ops={"searched": "gin_trgm_ops"})

@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.base import Base, Serial
+from app.db.base import Base, Serial, trigrams
 
 APPOINTMENT_STATUSES = (
     "proposed",
@@ -68,8 +68,15 @@ class Appointment(Base):
     changed_by: Mapped[int | None]
 
 
+PAYMENT_SEARCHED = "lower(ticketid::text)"
+DIAGNOSIS_SEARCHED = "lower((narrative::text || ' '::text) || resolution::text)"
+REQUEST_SEARCHED = "lower(details::text)"
+"""What the books are searched for besides the patient; an index is made of each."""
+
+
 class Diagnosis(Base):
     __tablename__ = "diagnosis"
+    __table_args__ = (trigrams("ix_diagnosis_search", DIAGNOSIS_SEARCHED),)
 
     id: Mapped[Serial]
     docid: Mapped[str] = mapped_column(ForeignKey("doctor.empid"), index=True)
@@ -81,7 +88,10 @@ class Diagnosis(Base):
 
 class Payment(Base):
     __tablename__ = "payment"
-    __table_args__ = (CheckConstraint("amount >= 0 and discount >= 0 and charge >= 0", name="not_negative"),)
+    __table_args__ = (
+        CheckConstraint("amount >= 0 and discount >= 0 and charge >= 0", name="not_negative"),
+        trigrams("ix_payment_search", PAYMENT_SEARCHED),
+    )
 
     id: Mapped[Serial]
     paymentid: Mapped[str] = mapped_column(String(50), unique=True)
@@ -99,6 +109,7 @@ class LabRequest(Base):
     """A laboratory request; the specification calls the table `request`."""
 
     __tablename__ = "request"
+    __table_args__ = (trigrams("ix_request_search", REQUEST_SEARCHED),)
 
     id: Mapped[Serial]
     docid: Mapped[str] = mapped_column(ForeignKey("doctor.empid"), index=True)

@@ -6,17 +6,19 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, literal_column, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from app.core.ids import uuid7
-from app.db.base import Base, Serial
+from app.db.base import Base, Serial, trigrams
 
 SEARCHED = (
     "lower((((((((firstname::text || ' '::text) || midname::text) || ' '::text) || "
     "lastname::text) || ' '::text) || email::text) || ' '::text) || mobile::text)"
 )
 """What a patient is found by; an index is made of it. Written as PostgreSQL writes it, so that both can be compared."""
+LOGIN_SEARCHED = "lower((((username::text || ' '::text) || display_name::text) || ' '::text) || email::text)"
+"""What an account is found by."""
 ROLES = ("patient", "doctor", "staff", "modeler", "ops", "admin")
 
 
@@ -24,6 +26,7 @@ class Login(Base):
     """An account. `password` holds an argon2id hash, never a password; `roles` are of :data:`ROLES`."""
 
     __tablename__ = "login"
+    __table_args__ = (trigrams("ix_login_search", LOGIN_SEARCHED),)
 
     id: Mapped[Serial]
     username: Mapped[str] = mapped_column(String(20), unique=True)
@@ -124,12 +127,7 @@ class Patient(ProfileColumns, Base):
     __table_args__ = (
         UniqueConstraint("patientid"),
         Index("ix_patient_name", "lastname", "firstname"),
-        Index(
-            "ix_patient_search",
-            literal_column(SEARCHED).label("searched"),
-            postgresql_using="gin",
-            postgresql_ops={"searched": "gin_trgm_ops"},
-        ),
+        trigrams("ix_patient_search", SEARCHED),
     )
 
     id: Mapped[Serial]

@@ -24,7 +24,7 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
     "shared_buffers": "128MB",
-    "shared_preload_libraries": "pg_stat_statements",
+    "shared_preload_libraries": "pg_stat_statements,auto_explain",
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "1GB",

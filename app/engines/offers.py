@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from app.clinic import appointments, day, local_time, waiting
+from app.clinic import appointments, day, local_time, turns, waiting
 from app.clinic.appointments import Appointment
 from app.clinic.waiting import Offer
 from app.core.actor import Actor
@@ -18,7 +18,7 @@ AT_ONCE = 200
 async def make() -> int:
     """One turn of the relay: offer what is free to who waits and mail them; how many were offered something."""
     async with transaction() as session:
-        made = await waiting.offer_next(session, AT_ONCE)
+        made = await turns.offer_next(session, AT_ONCE)
         for offer in made:
             await _mail(session, offer)
     return len(made)

@@ -7,13 +7,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bench import drawings, engine, usage
+from app.bench import drawings, engine, plans, usage
 from app.bench.clients import percentile
+from app.bench.pages import PAGES
 from app.core.root import ROOT
 from app.engines.spiff import steps
 from app.engines.spiff.specs import BundleFile, check_bundle
@@ -85,27 +87,61 @@ def test_a_row_of_forms_has_as_many_as_were_asked_for() -> None:
     assert count == 12
 
 
-@pytest.mark.slow
-def test_the_flow_is_measured_on_a_service_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
+LOG = """2026-11-26 02:00:00.000 UTC [7] LOG:  duration: 0.052 ms  plan:
+\tQuery Text: select 1
+\t  from login
+\tSeq Scan on login  (cost=0.00..1.00 rows=1 width=4) (actual time=0.010..0.020 rows=1 loops=1)
+\t  Buffers: shared hit=1
+2026-11-26 02:00:00.100 UTC [7] LOG:  duration: 4.500 ms  plan:
+\tQuery Text: update login set email = ''
+\tUpdate on login  (cost=0.00..1.00 rows=0 width=0) (actual time=4.000..4.000 rows=0 loops=1)
+2026-11-26 02:00:00.200 UTC [7] WARNING:  something else
+"""
+
+
+def test_plans_are_read_from_the_servers_log_slowest_first(tmp_path: Path) -> None:
+    log = tmp_path / "postgresql.log"
+    log.write_text("what was before\n" + LOG)
+    slow, fast = plans.read(log, len("what was before\n"))
+    assert (slow.ms, slow.sql) == (4.5, "update login set email = ''")
+    assert fast.sql == "select 1 from login"
+    assert fast.plan.splitlines()[1] == "  Buffers: shared hit=1"
+    assert plans.read(log, log.stat().st_size) == []
+
+
+def bench(folder: Path, *arguments: str, limit: int = 200) -> dict[str, Any]:
+    """The figures of one `dams bench … --json` of a service of its own, of which nothing is left."""
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "app.cli",
-            *["bench", "flow", "--json", "--seconds", "2", "--warm-up", "1", "--clients", "2", "--web-workers", "1"],
-        ],
-        cwd=tmp_path,
+        [sys.executable, "-m", "app.cli", "bench", *arguments, "--json"],
+        cwd=folder,
         env={name: value for name, value in os.environ.items() if not name.startswith("DAMS_")}
-        | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        | {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=limit,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    assert list(folder.iterdir()) == []
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_the_pages_are_measured_each_with_the_plan_of_its_slowest_query(tmp_path: Path) -> None:
+    figures = bench(tmp_path, "pages", "--patients", "1000", "--appointments", "10000", "--rounds", "3", limit=500)
+    assert set(figures["pages"]) == set(PAGES)
+    for name, found in figures["pages"].items():
+        assert 0 < found["p50"] <= found["p95"], name
+        assert found["statements"] >= 1, name
+        assert "actual time=" in found["slowest"]["plan"], name
+    assert "from appointment" in figures["pages"]["schedule, day"]["slowest"]["sql"]
+
+
+@pytest.mark.slow
+def test_the_flow_is_measured_on_a_service_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
+    small = ("--seconds", "2", "--warm-up", "1", "--clients", "2", "--web-workers", "1")
+    figures = bench(tmp_path, "flow", *small)
     assert figures["instances"] >= 1
     assert figures["errors"] == 0
     for name in ("complete_p99_ms", "cpu_ms", "statements", "commits", "wal_bytes", "web_pss_mb"):
         assert figures[name] > 0, name
-    assert list(tmp_path.iterdir()) == []

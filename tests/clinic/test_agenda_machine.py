@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
 
-from app.clinic import appointments, desk, local_time, slots, waiting
+from app.clinic import appointments, desk, local_time, slots, turns, waiting
 from app.clinic.appointments import Wanted
 from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid
@@ -139,7 +139,7 @@ class Agenda(RuleBasedStateMachine):
 
     @rule()
     def offer(self) -> None:
-        for one in self._do(waiting.offer_next, 200):
+        for one in self._do(turns.offer_next, 200):
             at = one.begins.astimezone(local_time.zone()).time()
             assert not self._taken(one.docid, at, Actor(0, "", "", frozenset()))
             self.offered[one.id] = (one.docid, one.patientid, at)

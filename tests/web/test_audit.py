@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.clinic import waiting
+from app.clinic import turns
 from app.core.settings import settings
 from app.db.session import transaction
 from tests import drawing
@@ -437,7 +437,7 @@ async def scene(caller: Callable[[str], Caller]) -> Scene:
             text("""insert into waiting_entry (patientid, docid, earliest, latest)
                     values (9, 'HSP-203', current_date, current_date + 90) returning id""")
         )
-        offer = (await waiting.offer_next(session))[0].id
+        offer = (await turns.offer_next(session))[0].id
     task = instance["tasks"][0]["id"]
     incident = await value("select id from incident")
     run = caller("ops").open("POST", "/login/dag/report/login/count").get_json()["run_id"]

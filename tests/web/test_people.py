@@ -7,12 +7,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 
+import pytest
 from icalendar import Calendar
 from lxml import html
 from sqlalchemy import text
 
+from app.clinic import books
 from app.db.session import transaction
 from app.engines import offers
+from app.web.views import sheets
 from tests.conftest import PASSWORD_OF_ALL
 from tests.web.conftest import Visitor, rows, value
 from tests.web.test_schedule import DOCTOR, booked, form, mark, open_day, said, slot, visit
@@ -152,6 +155,58 @@ async def test_lists_are_searched_paged_and_saved_without_formulas(visitor: Peop
     assert len(html.fromstring(desk.get("/payments?q=T-70").text).xpath("//tr[@data-row]")) == 1
     assert "Palpitations" in admin.get("/diagnoses?q=ana+cruz").text
     desk.get("/diagnoses", 403)
+    for few_and_many in ("an", "ana cruz palp", "%", "_a_", "\\", "12345678901", "a b c d e f g h"):
+        admin.get("/diagnoses", query_string={"q": few_and_many})
+        desk.get("/payments", query_string={"q": few_and_many})
+        admin.get("/requests", query_string={"q": few_and_many})
+        admin.get("/admin", query_string={"q": few_and_many})
+    found = html.fromstring(desk.get("/payments?q=t-").text)
+    assert len(found.xpath("//tr[@data-row]")) == 50
+    assert html.fromstring(desk.get("/payments?q=%25").text).xpath("//tr[@data-row]") == []
+
+
+async def test_a_book_is_found_by_its_own_words_and_by_the_patients_newest_first(database_url: str) -> None:
+    """Each word of three letters or more is looked up in an index; shorter ones are found as well."""
+    async with transaction() as session:
+        await session.execute(
+            text("""insert into payment (paymentid, ticketid, patientid, charge, amount, discount, status)
+                    select 'P-' || n, 'AB-' || n, 1 + n % 40, 10, 10, 0, true from generate_series(1, 120) n""")
+        )
+        name = await session.scalar(text("select lower(lastname) from patient where patientid = 8"))
+        theirs = await books.page(session, books.PAYMENTS, str(name), limit=200)
+        assert {8} <= {row["number"] for row in theirs}
+        assert {row["ticket"] for row in theirs} >= {"AB-7", "AB-47", "AB-87"}
+        assert theirs == sorted(theirs, key=lambda row: -row["id"])
+        by_number = await books.page(session, books.PAYMENTS, "8", limit=500)
+        assert {"AB-7", "AB-8", "AB-118"} <= {row["ticket"] for row in by_number}
+        assert [row["ticket"] for row in await books.page(session, books.PAYMENTS, "ab-12", limit=3)] == [
+            "AB-120",
+            "AB-12",
+        ]
+        second = await books.page(session, books.PAYMENTS, "ab-", before=theirs[0]["id"], limit=2)
+        assert all(row["id"] < theirs[0]["id"] for row in second)
+
+
+async def test_a_large_clinics_day_sheet_comes_in_parts(visitor: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "DOCTORS", 1)
+    desk = visitor("staff")
+    async with transaction() as session:
+        docids = (await session.execute(text("select empid from doctor where status order by 1 limit 2"))).scalars()
+        for number, docid in enumerate(docids.all()):
+            await session.execute(
+                text("""insert into appointment (ticketid, patientid, docid, priority_level, date_scheduled,
+                            time_scheduled, consult_hrs, during)
+                        values ('S-' || cast(:n as int), 11 + cast(:n as int), :docid, 3, date '2027-03-01', '09:00',
+                                0.5, tstzrange('2027-03-01 14:00Z', '2027-03-01 14:30Z'))"""),
+                {"n": number, "docid": docid},
+            )
+    first = html.fromstring(desk.get("/schedule/sheet?day=2027-03-01").text)
+    assert len(first.xpath("//section[contains(@class, 'sheet')]")) == 1
+    assert "part 1 of 2" in first.text_content()
+    second = html.fromstring(desk.get(first.xpath("string(//a[text()='More doctors']/@href)")).text)
+    shown = first.text_content() + second.text_content()
+    assert ("S-0" in shown, "S-1" in shown) == (True, True)
+    assert second.xpath("//a[text()='More doctors']") == []
 
 
 async def test_accounts_are_administered_and_a_lock_out_is_released(visitor: People) -> None:

@@ -19,25 +19,32 @@ from app.web.security import actor, allow, public
 
 blueprint = Blueprint("sheets", __name__)
 DESK = ("doctor", "staff", "admin")
+DOCTORS = 20
+"""How many doctors stand on one page of the day sheet."""
 COLUMNS = ("doctor", "begins", "ends", "patient", "number", "ticket", "state", "priority", "remark")
 
 
 @blueprint.get("/schedule/sheet")
 @allow(*DESK)
 async def sheet() -> str:
-    """One table for each doctor who has a visit that day, to be printed."""
+    """One table for each doctor who has a visit that day, to be printed; a large clinic's day in several parts."""
+    page = min(fields.optional(request.args, "page") or 0, 1000)
     async with reading() as session:
-        on, doctors, found = await _day(session)
+        on, doctors = await _day(session)
+        shown = doctors[page * DOCTORS : (page + 1) * DOCTORS]
+        found = await day.visits(session, [one.docid for one in shown], on)
         now = await day.now(session)
-    by = {one.docid: [visit for visit in found if visit.docid == one.docid] for one in doctors}
-    return render_template("sheet.html", on=on, now=now, doctors=doctors, by=by, chosen=request.args.get("doctor", ""))
+    by = {one.docid: [visit for visit in found if visit.docid == one.docid] for one in shown}
+    pages = -(-len(doctors) // DOCTORS)
+    return render_template("sheet.html", on=on, now=now, doctors=shown, by=by, page=page, pages=pages)
 
 
 @blueprint.get("/schedule.csv")
 @allow(*DESK)
 async def as_csv() -> Response:
     async with transaction() as session:
-        on, _doctors, found = await _day(session)
+        on, doctors = await _day(session)
+        found = await day.visits(session, [one.docid for one in doctors], on)
         data = {"list": "schedule", "day": on.isoformat(), "rows": len(found)}
         await audit.record(session, "records.exported", actor_id=actor().id, data=data)
     return export.as_csv(f"schedule-{on}", COLUMNS, (_row(one) for one in found))
@@ -91,17 +98,16 @@ def _back(feed: Feed) -> str:
     return url_for("people.doctor", docid=feed.docid) if feed.docid else url_for("my.show")
 
 
-async def _day(session: Session) -> tuple[date, list[Doctor], list[Visit]]:
+async def _day(session: Session) -> tuple[date, list[Doctor]]:
+    """The day that is asked for, and who has a visit then; or the one doctor who is asked for."""
     today = await day.today(session)
     try:
         on = fields.day({"day": request.args.get("day") or today.isoformat()}, "day")
     except Invalid:
         on = today
     wanted = request.args.get("doctor", "")
-    known = [one for one in await day.doctors(session) if not wanted or one.docid == wanted]
-    found = await day.visits(session, [one.docid for one in known], on)
-    busy = {one.docid for one in found}
-    return on, [one for one in known if one.docid in busy or wanted], found
+    busy = set[str]() if wanted else await day.busy(session, on)
+    return on, [one for one in await day.doctors(session) if one.docid == wanted or one.docid in busy]
 
 
 def _row(one: Visit) -> tuple[object, ...]:
