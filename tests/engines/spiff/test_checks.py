@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from app.engines.spiff import checks
 from app.engines.spiff.checks import RULES, Checked
 from tests import drawing as draw
-from tests.engines.spiff import faulty, test_coded
-from tests.engines.spiff.faulty import FAULTS, INNER, START, Fault
+from tests.engines.spiff import faulty, faulty_ways, test_coded
+from tests.engines.spiff.faulty import INNER, START, Fault
 from tests.engines.spiff.hostile import ESCAPES
 from tests.zeebe import faulty as zeebe
 
 ROOT = Path(__file__).resolve().parents[3]
+FAULTS = [*faulty.FAULTS, *faulty_ways.FAULTS]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,21 @@ def test_a_fault_gives_no_second_complaint_of_another_rule() -> None:
     }
     two_in_one_drawing = {"missing-id", "dangling-reference", "flow-crossing", "end-event-flow", "unsupported-element"}
     assert set(noisy) <= two_in_one_drawing, noisy
+
+
+@pytest.mark.parametrize("xml", faulty_ways.SET_ON_EVERY_WAY.values(), ids=list(faulty_ways.SET_ON_EVERY_WAY))
+def test_a_name_that_every_way_sets_is_no_matter(xml: bytes) -> None:
+    assert not {"name-sometimes-set", "fake-join"} & set(rules(xml))
+
+
+def test_a_boundary_event_leaves_before_what_it_stands_on_has_set_anything() -> None:
+    assert "name-sometimes-set" in rules(faulty_ways.LEFT_EARLY)
+
+
+def test_a_label_that_says_the_same_in_other_words_is_no_matter() -> None:
+    for label in ("x = 1", "${x == 1}", "x", "large", "y == 2", "x === '1'"):
+        named = faulty.choice("x == 1", "x == 2").replace(b'id="f1"', f'id="f1" name="{label}"'.encode())
+        assert "label-condition" not in rules(named), label
 
 
 def test_every_rule_of_the_list_is_held_by_a_test() -> None:

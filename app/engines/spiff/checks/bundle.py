@@ -14,14 +14,18 @@ _COUNTERS = frozenset({"loopCounter", "nrOfInstances", "nrOfCompletedInstances",
 """Set by the engine while a loop or multi-instance activity runs."""
 
 
-def check(models: Sequence[Model], set_by_forms: set[str]) -> None:
-    """Calls and names over the models that run in process."""
+def set_names(models: Sequence[Model], set_by_forms: set[str]) -> set[str]:
+    """Names of variables that anything in the models sets."""
+    return set_by_forms.union(*(_set_names(model) for model in models))
+
+
+def check(models: Sequence[Model], known: set[str]) -> None:
+    """Calls, and names that are not *known* to be set by anything, over the models that run in process."""
     processes = {p.get("id", ""): (model, p) for model in models for p in model.processes}
     for model in models:
         for node in model.nodes_of("callActivity"):
             _check_call(model, node, processes)
     _check_recursion(processes)
-    known = set_by_forms.union(*(_set_names(model) for model in models))
     for model in models:
         _check_names(model, known)
 

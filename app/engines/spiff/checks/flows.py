@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from app.engines.spiff.checks.model import EVENTS, GATEWAYS, B, Model, kind
 from app.engines.spiff.intake import Xml
 
@@ -14,6 +16,9 @@ _CATCHABLE = {"messageEventDefinition", "timerEventDefinition", "signalEventDefi
 def check(model: Model) -> None:
     for node in model.nodes:
         _check_out(model, node)
+    _check_twins(model)
+    for flow in model.flows:
+        _check_label(model, flow)
     boundary = _boundary(model)
     for scope in model.scopes():
         _check_reach(model, scope, boundary)
@@ -27,6 +32,8 @@ def condition(flow: Xml) -> Xml | None:
 def _check_out(model: Model, node: Xml) -> None:
     out = model.outgoing.get(node.get("id", ""), [])
     type_ = kind(node)
+    if type_ in GATEWAYS and len(out) > 1 and len(model.incoming.get(node.get("id", ""), [])) > 1:
+        model.report("join-fork", node, "joins and splits in one gateway", "draw a gateway for each")
     if type_ in _CHOOSING:
         _check_choice(model, node, out)
         return
@@ -81,6 +88,39 @@ def _check_event_gateway(model: Model, node: Xml, out: list[Xml]) -> None:
         if not fits or len(model.incoming.get(target.get("id", ""), [])) > 1:
             fix = "lead it to a message, timer, signal or conditional catch event of its own"
             model.report("event-gateway", flow, "does not lead to an event that only this gateway waits for", fix)
+
+
+def _check_twins(model: Model) -> None:
+    seen = dict[tuple[str, str, str], Xml]()
+    for flow in model.flows:
+        ends = flow.get("sourceRef", ""), flow.get("targetRef", ""), "".join(_asked(flow).split())
+        if seen.setdefault(ends, flow) is not flow:
+            model.report("duplicate-flow", flow, f"leads from {ends[0]} to {ends[1]} as {seen[ends].get('id')} does",
+                         "delete one of the two")  # fmt: skip
+
+
+def _asked(flow: Xml) -> str:
+    found = condition(flow)
+    return (found.text or "") if found is not None else ""
+
+
+_COMPARISON = re.compile(
+    r"""(?P<name>[^\W\d][\w.]*)\s*(?P<how>===?|!=|<=|>=|<|>|=)\s*(?P<value>-?[\w.]+|'[^']*'|"[^"]*")"""
+)
+
+
+def _check_label(model: Model, flow: Xml) -> None:
+    """The specification's own login model has a flow named `role_val == 3` whose condition is `role_val == 2`."""
+    label, said = (_COMPARISON.fullmatch(text.strip(" ${#}\n\t")) for text in (flow.get("name", ""), _asked(flow)))
+    if label is None or said is None or label["name"] != said["name"]:
+        return
+    if _meaning(label) != _meaning(said):
+        model.report("label-condition", flow, f"is labelled {label[0]!r}, and its condition is {said[0]!r}",
+                     "make them say the same")  # fmt: skip
+
+
+def _meaning(comparison: re.Match[str]) -> tuple[str, str]:
+    return comparison["how"].rstrip("=") + "=" * ("=" in comparison["how"]), comparison["value"].strip("'\"").lower()
 
 
 def _starts(model: Model, scope: Xml) -> list[Xml]:

@@ -26,7 +26,8 @@ token-quantity too-deep too-large too-many-elements unbound-service unsupported-
 feel-equals zeebe-construct zeebe-extension zeebe-retries
 """
 _WARNINGS = """
-call-data data-store-drawn declared-output error-uncaught field-untyped loop-without-wait name-never-set
+call-data data-store-drawn declared-output duplicate-flow error-uncaught fake-join field-untyped join-fork
+label-condition loop-without-wait name-never-set name-sometimes-set
 process-skipped recursive-call result-variable unreachable
 gateway-default platform-version user-task zeebe-start
 """

@@ -14,6 +14,7 @@ from app.engines.spiff.checks import (
     fields,
     flows,
     normal,
+    paths,
     rules_tasks,
     scopes,
     structure,
@@ -89,7 +90,11 @@ def run(files: Sequence[File]) -> Checked:
             models.append((model, file))
     checked = [(model, file, *_check_file(model, decided)) for model, file in models]
     set_by_forms = set[str]().union(*(fields.set_names(forms) for _, _, forms, _ in checked))
-    bundle.check([model for model, *_ in checked if intake.engine_of(model.root) == "spiff"], set_by_forms)
+    run_here = [(model, forms) for model, _, forms, _ in checked if intake.engine_of(model.root) == "spiff"]
+    known = bundle.set_names([model for model, _ in run_here], set_by_forms)
+    bundle.check([model for model, _ in run_here], known)
+    for model, forms in run_here:
+        paths.check(model, forms, known)
     bundle.check_ids([model for model, *_ in checked])
     for model, *_ in checked:
         problems.extend(model.problems)
