@@ -27,12 +27,13 @@ from app.core.loop import loop_thread
 from app.core.settings import Database, settings
 from app.db import migrate
 from app.db.session import dispose, transaction
-from app.dev import redis
+from app.dev import airflow, redis
 from app.dev.postgres import Cluster
 from app.dev.state import free_ports
 from tests.airflow import server as airflow_server
-from tests.broker import OnDemand
+from tests.ondemand import OnDemand
 from tests.temporal import server as temporal_server
+from tests.zeebe import server as zeebe_server
 
 # Speed is measured in benchmarks: a machine that is busy for a moment does not make a property false.
 hypothesis.settings.register_profile("dams", deadline=None)
@@ -77,10 +78,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("DAMS_") and "__" in name]:
         del os.environ[name]
     (folder / "redis").mkdir()
-    broker = OnDemand(folder / "zeebe")
-    config.add_cleanup(broker.stop)
-    config.add_cleanup(temporal_server.OnDemand(folder / "temporal").stop)
-    config.add_cleanup(airflow_server.OnDemand(folder / "airflow").stop)
     server = cluster()
     server.create()
     with (folder / "log").open("ab") as log:
@@ -89,6 +86,12 @@ def pytest_configure(config: pytest.Config) -> None:
             redis.command(redis_port, folder / "redis", PASSWORD), stdout=log, stderr=log, preexec_fn=die_with_parent
         )
     config.add_cleanup(lambda: stop(folder, postgres, valkey))
+    for engine in (
+        OnDemand(folder / "zeebe", zeebe_server.begin),
+        OnDemand(folder / "temporal", temporal_server.begin),
+        OnDemand(folder / "airflow", lambda place: airflow_server.begin(place, server), airflow.install),
+    ):
+        config.add_cleanup(engine.stop)
     wait_for("PostgreSQL", server.answers, postgres)
     wait_for("Valkey", lambda: redis.answers(redis_port, PASSWORD), valkey)
     asyncio.run(server.create_database(TEMPLATE))

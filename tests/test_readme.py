@@ -43,6 +43,13 @@ def test_every_picture_says_what_it_shows_and_is_small() -> None:
     assert [path for _, path in pictures if (ROOT / path).stat().st_size > 200_000] == []
 
 
+def test_readme_names_the_clinic_its_five_engines_and_the_modeler() -> None:
+    assert "clinic" in TEXT.split("\n\n")[1]
+    flows = {row.split("|")[1].split(",")[0].strip() for row in re.findall(r"^\|.*`.*\|$", TEXT, re.MULTILINE)}
+    assert {"SpiffWorkflow", "Celery", "Zeebe", "Temporal", "Airflow"} <= flows
+    assert re.search(r"Camunda Modeler as Camunda 7 diagrams, those for Zeebe as Camunda 8", TEXT)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_walk_by_curl_runs_as_it_is_written(clinic_template: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Airflow: an environment of its own from its own lock, three processes, a database and passwords below one folder.
+"""Airflow: an environment of its own from its own lock, three processes, a database of its own, passwords in a folder.
 
 python -m app.dev.airflow                   makes the environment where it is missing or its lock has changed
 .venv-airflow/bin/python -m app.dev.airflow scheduler    runs one part
@@ -18,9 +18,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.core.lifetime import die_with_parent
 from app.core.root import ROOT
+
+if TYPE_CHECKING:  # Airflow's own environment does not hold what it needs
+    from app.dev.postgres import Cluster
 
 LOCK = ROOT / "requirements-airflow.lock"
 FOLDER = ROOT / ".venv-airflow"
@@ -30,10 +34,27 @@ SERVICE, KEEPER = "dams", "admin"
 """Who DAMS is in Airflow (may run DAGs), and whom ops sign in as on Airflow's own pages."""
 ACCOUNT = "airflow"
 """Who Airflow's tasks are in DAMS."""
-SECRETS = ("dams", "admin", "account", "jwt", "fernet")
+SECRETS = ("dams", "admin", "account", "jwt", "fernet", "database")
+DATABASE = "airflow"
+"""Of its database and of the role that owns it: Airflow cannot read what is DAMS'."""
 
 
-def environment(folder: Path, port: int, secrets: Mapping[str, str]) -> dict[str, str]:
+def database(cluster: Cluster | None, folder: Path, secrets: Mapping[str, str]) -> str:
+    """Airflow's database on *cluster*. Without one it is a file, which few should use at a time: SQLite's writers lock
+    each other out, and a scheduler that is locked out ends.
+    """
+    if cluster is None:
+        return f"sqlite:///{folder / 'airflow.db'}"
+    return f"postgresql+psycopg2://{DATABASE}:{secrets['database']}@127.0.0.1:{cluster.port}/{DATABASE}"
+
+
+async def create_database(cluster: Cluster, secrets: Mapping[str, str]) -> None:
+    """Make its database and role unless they are there."""
+    await cluster.create_role(DATABASE, secrets["database"])
+    await cluster.create_database(DATABASE, owner=DATABASE)
+
+
+def environment(folder: Path, port: int, database: str, secrets: Mapping[str, str]) -> dict[str, str]:
     """The settings of every part. *secrets* are those of :data:`SECRETS`, 43 characters each."""
     address = f"http://127.0.0.1:{port}"
     given = {
@@ -48,7 +69,7 @@ def environment(folder: Path, port: int, secrets: Mapping[str, str]) -> dict[str
         "CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{KEEPER}:admin,{SERVICE}:user",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
+        "DATABASE__SQL_ALCHEMY_CONN": database,
         "API__HOST": "127.0.0.1",
         "API__PORT": str(port),
         "API__BASE_URL": address,

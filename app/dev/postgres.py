@@ -121,12 +121,22 @@ class Cluster:
         await connection.close()
         return True
 
-    async def create_database(self, name: str = "dams", template: str = "template0") -> None:
+    async def create_role(self, name: str, password: str) -> None:
+        """Make a role that may sign in and nothing else, unless it exists."""
+        connection = await asyncpg.connect(self._plain("postgres"), timeout=5)
+        try:
+            if not await connection.fetchval("select 1 from pg_roles where rolname = $1", name):
+                made = "select format('create role %I login password %L', $1::text, $2::text)"
+                await connection.execute(await connection.fetchval(made, name, password))
+        finally:
+            await connection.close()
+
+    async def create_database(self, name: str = "dams", template: str = "template0", owner: str = USER) -> None:
         """Make a database unless it exists."""
         connection = await asyncpg.connect(self._plain("postgres"), timeout=5)
         try:
             if not await connection.fetchval("select 1 from pg_database where datname = $1", name):
-                await connection.execute(f'create database "{name}" template "{template}"')
+                await connection.execute(f'create database "{name}" template "{template}" owner "{owner}"')
         finally:
             await connection.close()
 

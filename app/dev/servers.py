@@ -138,11 +138,15 @@ def airflow(state: State, wanted: Wanted) -> list[Service]:
     address, folder = f"http://127.0.0.1:{state.ports['airflow']}", state.data("airflow")
     secrets = {name: state.secret(f"airflow_{name}") for name in orchestrator.SECRETS}
     account = f"http://{orchestrator.ACCOUNT}:{state.secret('airflow_account')}@127.0.0.1:{wanted.port}"
-    given = orchestrator.environment(folder, state.ports["airflow"], secrets) | PYTHON
+    cluster = None if os.environ.get(EXTERNAL["postgresql"]) else embedded(state)
+    database = orchestrator.database(cluster, folder, secrets)
+    given = orchestrator.environment(folder, state.ports["airflow"], database, secrets) | PYTHON
     given |= {"AIRFLOW_CONN_DAMS": account, "DAMS_CLINIC__TIME_ZONE": settings().clinic.time_zone}
 
     async def prepare(_report: Report) -> None:
         orchestrator.write_passwords(folder, secrets)
+        if cluster:
+            await orchestrator.create_database(cluster, secrets)
 
     async def serves(_pid: int) -> bool:
         return await asyncio.to_thread(orchestrator.answers, address)

@@ -39,6 +39,7 @@ SECRETS = (
     "airflow_account",
     "airflow_jwt",
     "airflow_fernet",
+    "airflow_database",
 )
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 

@@ -87,7 +87,7 @@ class Report:
         self.airflow.post("/connections", json=given).raise_for_status()
 
 
-def until(true: Callable[[], Any], seconds: float = 180) -> Any:
+def until(true: Callable[[], Any], seconds: float = 420) -> Any:
     """Ask until it is true; what it said then."""
     deadline = time.monotonic() + seconds
     while not (found := true()):
@@ -96,9 +96,20 @@ def until(true: Callable[[], Any], seconds: float = 180) -> Any:
     return found
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Its environment is made while other tests run."""
+    if RUN in os.environ and any(item.path.parent == Path(__file__).parent for item in session.items):
+        (folder() / "foreseen").touch()
+
+
+def folder() -> Path:
+    """The data of the run's Airflow."""
+    return Path(os.environ[RUN]) / "airflow"
+
+
 @pytest.fixture(scope="session")
 def airflow() -> str:
-    return server.address(Path(os.environ[RUN]) / "airflow")
+    return server.address(folder())
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,11 @@
-"""One Airflow for the whole test run, its environment made and its parts started when the first test asks for it. Its
-processes belong to the first process of the run, so they outlive the worker that asked and die with the run.
-"""
+"""The Airflow of the test run: an environment from its hashed lock, a database of its own on the run's PostgreSQL."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -16,57 +15,31 @@ import pytest
 from app.core.lifetime import die_with_parent
 from app.core.root import ROOT
 from app.dev import airflow
+from app.dev.postgres import Cluster
 from app.dev.state import free_ports
+from tests import ondemand
 
-SECONDS = 420
+SECONDS = 900
+"""Also where its packages come over a slow line, on two cores that everybody wants."""
 SECRETS = {name: f"{name}-for-tests-only-".ljust(43, "0") for name in airflow.SECRETS}
 QUICK = {
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",  # the tests say when it begins
     "AIRFLOW__CORE__DEFAULT_TASK_RETRIES": "0",
-    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "600",
+    "AIRFLOW__CORE__PARALLELISM": "2",
 }
 
 
-class OnDemand:
-    """Waits for the file `wanted` in its folder, starts Airflow and writes `address` there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self._stop = threading.Event()
-        # The kernel ends a child with the thread that made it, so the thread stays until the end.
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while not (self.folder / "wanted").exists():
-            if self._stop.wait(0.1):
-                return
-        try:
-            airflow.install()
-            (port,) = free_ports(1)
-            processes = start(self.folder, port)
-        except Exception as error:
-            (self.folder / "failed").write_text(f"{error!r} {getattr(error, 'stderr', '')}")
-            raise
-        new = self.folder / ".address"
-        new.write_text(f"http://127.0.0.1:{port}")
-        new.rename(self.folder / "address")
-        self._stop.wait()
-        end(processes)
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-
-def start(folder: Path, port: int) -> list[subprocess.Popen[bytes]]:
-    """Every part of it on *port*, with its data in *folder*; none is ready yet."""
-    given = os.environ | airflow.environment(folder, port, SECRETS) | QUICK | {"PYTHONPATH": str(ROOT)}
+def begin(folder: Path, cluster: Cluster) -> ondemand.Started:
+    """Every part of it, with a copy of the DAGs that tests may add to; none is ready yet."""
+    airflow.install()
+    (port,) = free_ports(1)
+    asyncio.run(airflow.create_database(cluster, SECRETS))
+    shutil.copytree(airflow.DAGS, dags(folder), ignore=shutil.ignore_patterns("__pycache__"))
     airflow.write_passwords(folder, SECRETS)
+    given = environment(folder, port, cluster)
     subprocess.run(airflow.command("db", "migrate"), env=given, cwd=folder, capture_output=True, check=True)
     with (folder / "log").open("ab") as log:
-        return [
+        return f"http://127.0.0.1:{port}", [
             subprocess.Popen(
                 airflow.command(part),
                 env=given,
@@ -80,33 +53,24 @@ def start(folder: Path, port: int) -> list[subprocess.Popen[bytes]]:
         ]
 
 
-def end(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def environment(folder: Path, port: int, cluster: Cluster) -> dict[str, str]:
+    given = airflow.environment(folder, port, airflow.database(cluster, folder, SECRETS), SECRETS) | QUICK
+    return os.environ | given | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags(folder)), "PYTHONPATH": str(ROOT)}
+
+
+def dags(folder: Path) -> Path:
+    return folder / "dags"
 
 
 def address(folder: Path) -> str:
-    """Where the run's Airflow is, from the moment it has read its DAGs; one that does not come up fails the run.
-
-    While tests are written, `DAMS_TEST_AIRFLOW` names one that stays.
-    """
-    if given := os.environ.get("DAMS_TEST_AIRFLOW"):
-        return given
-    (folder / "wanted").touch()
+    """Where the run's Airflow is, from the moment it has read its DAGs; one that does not come up fails the run."""
+    found = ondemand.address(folder, SECONDS)
     deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if (folder / "failed").exists():
-            pytest.exit(f"Airflow did not start: {(folder / 'failed').read_text()}", 3)
-        if (folder / "address").exists() and _is_ready(found := (folder / "address").read_text()):
-            return found
+    while not _is_ready(found):
+        if time.monotonic() > deadline:
+            pytest.exit(f"Airflow did not come up in {SECONDS} s", 3)
         time.sleep(0.3)
-    pytest.exit(f"Airflow did not come up in {SECONDS} s", 3)
+    return found
 
 
 def _is_ready(where: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.airflow.conftest import DAG, Report, until
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("airflow"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("airflow"), pytest.mark.timeout(1500)]
 
 
 def shared(report: Report, run_id: str) -> dict[str, Any]:

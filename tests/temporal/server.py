@@ -1,6 +1,4 @@
-"""One Temporal dev server for the whole test run, started when the first test asks for it. Its process belongs to the
-first process of the run, so it outlives the worker that asked and dies with the run.
-"""
+"""The Temporal dev server of the test run, and the binaries that tests of their own start."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ import asyncio
 import shutil
 import subprocess
 import sysconfig
-import threading
 import time
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from temporalio.service import RPCError
 
 from app.core.lifetime import die_with_parent
 from app.dev.state import free_ports
+from tests import ondemand
 
 SECONDS = 60
 
@@ -36,15 +34,6 @@ def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=die_with_parent)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 async def answers(address: str, seconds: float = SECONDS) -> None:
     """Until the server answers; fails the run if it does not."""
     deadline = time.monotonic() + seconds
@@ -59,42 +48,13 @@ async def answers(address: str, seconds: float = SECONDS) -> None:
         await asyncio.sleep(0.1)
 
 
-class OnDemand:
-    """Waits for the file `wanted` in its folder, starts the server and writes `address` there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self._stop = threading.Event()
-        # The kernel ends a child with the thread that made it, so the thread stays until the end.
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while not (self.folder / "wanted").exists():
-            if self._stop.wait(0.05):
-                return
-        (port,) = free_ports(1)
-        process = start(self.folder, port)
-        new = self.folder / ".address"
-        new.write_text(f"127.0.0.1:{port}")
-        new.rename(self.folder / "address")
-        self._stop.wait()
-        end(process)
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(20)
+def begin(folder: Path) -> ondemand.Started:
+    (port,) = free_ports(1)
+    return f"127.0.0.1:{port}", [start(folder, port)]
 
 
 async def address(folder: Path) -> str:
-    """Where the run's server is; the first caller has it started."""
-    (folder / "wanted").touch()
-    deadline = time.monotonic() + SECONDS
-    while not (folder / "address").exists():
-        if time.monotonic() > deadline:
-            pytest.exit("nobody started Temporal", 3)
-        await asyncio.sleep(0.02)
-    found = (folder / "address").read_text()
+    """Where the run's server is, once it answers; the first caller has it started."""
+    found = await asyncio.to_thread(ondemand.address, folder, SECONDS)
     await answers(found)
     return found

@@ -14,23 +14,36 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from app.core.settings import settings
+from app.db.session import transaction
+from app.engines import flows, workflows
 from temporal.activities.steps import filled, run_step
 from temporal.workflows.flow import Call, Step
 from tests.temporal.branches import ended, failure, run_flow
-from tests.temporal.conftest import value
+from tests.temporal.conftest import until, value, visitor
+from tests.temporal.test_schedules import sent
+
+SIDES = ("left", "right")
 
 
 class Clinic(BaseHTTPRequestHandler):
-    """A server with the two addresses that the report asks, and one that is broken."""
+    """A server with the two addresses that the report asks, one that is broken, one that was mended once the word
+    stands in `asked`, and two that answer only when both are asked at the same time.
+    """
 
     asked: list[str]
+    both: threading.Barrier
 
     def do_GET(self) -> None:
         self.asked.append(f"{self.path} {self.headers.get('Authorization')}")
         path = urlsplit(self.path)
+        if path.path.startswith("/side/"):
+            self.both.wait(50)
         answers: dict[str, tuple[int, Any]] = {
             "/login/list/all": (200, {"records": [1, 2, 3]}),
             "/login/list/none": (200, {"records": []}),
+            "/login/list/mended": (200 if "mended" in self.asked else 500, {"records": [1, 2]}),
+            "/side/left": (200, "left"),
+            "/side/right": (200, "right"),
             "/login/report/count": (201, {"message": f"{parse_qs(path.query).get('login_count')} users"}),
         }
         status, body = answers.get(path.path, (500, {}))
@@ -47,7 +60,8 @@ class Clinic(BaseHTTPRequestHandler):
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What the server was asked; the connection `dams` names it, with a token."""
     found: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Clinic,), {"asked": found}))
+    bound = type("Bound", (Clinic,), {"asked": found, "both": threading.Barrier(2)})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     connection = {"dams": {"url": f"http://127.0.0.1:{server.server_port}", "token": "a-token"}}
@@ -80,12 +94,17 @@ def report(path: str = "/login/list/all", expects: int = 200) -> dict[str, Any]:
     return {"flow": "report", "steps": steps}
 
 
+def told(count: str) -> str:
+    """What the report says where the server was asked for *count* logins."""
+    return str({"message": f"{[count]} users"})
+
+
 @pytest.mark.engine
 async def test_values_pass_between_steps_and_fill_the_parameters_of_a_call(
     skipping: WorkflowEnvironment, asked: list[str]
 ) -> None:
     found = await ended(await run_flow(skipping, report()))
-    assert found["message"] == str({"message": "['3'] users"})
+    assert found["message"] == told("3")
     assert asked == ["/login/list/all Bearer a-token", "/login/report/count?login_count=3 Bearer a-token"]
 
 
@@ -108,6 +127,47 @@ async def test_an_unexpected_status_or_no_data_fails_the_step_and_the_run(
     assert await value("select status from engine_run") == "failed"
     assert await value("select message from incident") == why
     assert not any("report/count" in one for one in asked)
+
+
+@pytest.mark.engine
+async def test_branches_run_side_by_side_and_meet_again(skipping: WorkflowEnvironment, asked: list[str]) -> None:
+    steps = [
+        {"id": "begin", "kind": "nothing"},
+        *({"id": side, "kind": "http", "given": {"path": f"/side/{side}"}, "after": ["begin"]} for side in SIDES),
+        {
+            "id": "meet",
+            "kind": "message",
+            "given": {"text": "{left} and {right}"},
+            "shares": "report_msg",
+            "after": [*SIDES],
+        },
+    ]
+    found = await ended(await run_flow(skipping, {"flow": "fan-out", "steps": steps}))
+    assert found["message"] == "left and right"
+    assert (found["steps"][0], set(found["steps"][1:3]), found["steps"][3]) == ("begin", {*SIDES}, "meet")
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("workers")
+async def test_a_failed_run_is_tried_again_from_the_ops_page_and_ends_well(asked: list[str]) -> None:
+    given = report("/login/list/mended")
+    async with transaction() as session:
+        run_id = await workflows.ask(session, flows.WORKFLOW, flows.QUEUE, given, name="report")
+    await sent()
+    incident = "select id from incident where run_id = :id and resolved_at is null"
+    await until(lambda: value(incident, id=run_id))
+    ops = await visitor("ops")
+    page = (await ops.get("/ops")).text
+    assert "Step list_all_login: the answer was 500, not 200" in page
+    retry = f"/ops/incidents/{await value(incident, id=run_id)}/retry"
+    assert f'action="{retry}"' in page
+    asked.append("mended")
+    assert (await ops.post(retry)).status_code == 303
+    await sent()
+    await until(lambda: value("select 1 from engine_run where id = :id and status = 'completed'", id=run_id))
+    assert await value(incident, id=run_id) is None
+    assert await value("select result ->> 'message' from engine_run where id = :id", id=run_id) == told("2")
+    assert await value("select count(*) from engine_run") == 1
 
 
 async def test_a_step_without_its_connection_or_of_an_unknown_kind_fails() -> None:

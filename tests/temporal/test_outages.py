@@ -17,6 +17,7 @@ from app.dev.state import free_ports
 from app.engines import reservations
 from temporal.worker import KIND, queues
 from tests.conftest import running
+from tests.ondemand import end
 from tests.temporal import server
 from tests.temporal.conftest import BODY, Caller, namespace, until, value, working
 
@@ -92,7 +93,7 @@ async def test_the_server_may_die_and_come_back_under_the_same_client_and_worker
             await until(lambda: value("select 1 from appointment where status = 'cancelled'"), 90)
             await until(lambda: value("select 1 from engine_run where status = 'cancelled'"), 90)
     finally:
-        server.end(process)
+        end(process)
 
 
 async def test_a_worker_killed_in_the_middle_is_followed_by_another_and_the_row_is_one(
@@ -141,7 +142,7 @@ async def test_a_worker_waits_for_the_server_and_says_what_it_serves(
             await until(lambda: value(silent), 60)
             assert process.poll() is None
         finally:
-            server.end(one)
+            end(one)
 
 
 async def test_nothing_in_the_servers_store_shows_a_patient(workers: None, staff_calls: Caller) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,11 @@ from sqlalchemy.exc import DBAPIError
 from app.clinic import turns
 from app.core.settings import settings
 from app.db.session import transaction
+from app.engines import schedules
 from tests import drawing
-from tests.conftest import PASSWORD_OF_ALL
+from tests.conftest import PASSWORD_OF_ALL, RUN
+from tests.temporal import server
+from tests.temporal.conftest import namespace, person
 from tests.web.conftest import API, APPOINTMENT, ENTRIES, Caller, Visitor, rows, upload, value
 from tests.web.routes import routes
 from tests.web.test_schedule import at, open_day
@@ -73,10 +78,20 @@ class Change:
     given: Callable[[Scene], dict[str, Any]] = lambda _: {}
     forms: int = 0
     """Forms of the appointment that were completed before."""
+    temporal: bool = False
+    """Whether it asks Temporal, where a schedule `nightly` stands unless it is made by this."""
 
 
-ELSEWHERE = {"api_accounts.sign_up", "api_reports.create", "api_outbox.retry"}
-"""Written by a pipeline's tasks, or after the relay gave up: their own tests hold it."""
+ELSEWHERE = {
+    "api_accounts.sign_up",
+    "api_reports.create",
+    "api_outbox.retry",
+    "schedules.pause_dag",
+    "schedules.resume_dag",
+    "schedules.run_dag",
+}
+"""Written by a pipeline's tasks, after the relay gave up, or with a real Airflow: their own tests hold it."""
+PLANNED = {"id": "nightly", "flow": "report_login_count", "cron": "@daily"}
 PERSON = {
     "username": "ops",
     "firstname": "Kwame",
@@ -89,19 +104,6 @@ DOCTOR = ADMINISTRATOR | {"age": 44, "specialization": "Cardiology"}
 PAYMENT = {"ticketid": "DEMO-001", "patientid": "1", "charge": "100", "amount": "100", "discount": "0"}
 PATIENT = PERSON | {"birthday": "1980-02-03", "address": "1 Harbour Street"}
 UNWATCHED = {
-    "schedules.create",
-    "schedules.pause",
-    "schedules.resume",
-    "schedules.run_now",
-    "schedules.delete",
-    "schedules.pause_dag",
-    "schedules.resume_dag",
-    "schedules.run_dag",
-    "api_schedules.create",
-    "api_schedules.pause",
-    "api_schedules.resume",
-    "api_schedules.run_now",
-    "api_schedules.delete",
     "pipelines.start",
     "pipelines.cancel",
     "pipelines.retry",
@@ -136,6 +138,7 @@ OF_NO_CASE = (
     "clock",
     "temporal",
 )
+"""What the kind of an event of no case begins with; a planned run is a `schedule`, as a doctor's day is."""
 
 CHANGES: dict[str, Change] = {
     "signin.send": Change(
@@ -403,6 +406,27 @@ CHANGES: dict[str, Change] = {
     "api_tasks.broadcast": Change(
         ["signal.broadcast"], path=lambda _: f"{API}/signals", given=lambda _: {"json": {"name": "Called"}}
     ),
+    "schedules.create": Change(
+        ["schedule.created"], "ops", lambda _: "/schedules", lambda _: {"data": dict(PLANNED)}, temporal=True
+    ),
+    "api_schedules.create": Change(
+        ["schedule.created"], "ops", lambda _: f"{API}/schedules", lambda _: {"json": PLANNED}, temporal=True
+    ),
+    **{
+        f"{module}.{act}": Change(
+            [f"schedule.{what}"],
+            "ops",
+            lambda _, path=f"{before}/schedules/nightly{after}": path,
+            temporal=True,
+        )
+        for module, before in (("schedules", ""), ("api_schedules", API))
+        for act, what, after in (
+            ("pause", "paused", "/pause"),
+            ("resume", "resumed", "/resume"),
+            ("run_now", "run", "/run"),
+            ("delete", "deleted", "/delete" if module == "schedules" else ""),
+        )
+    },
 }
 
 
@@ -445,7 +469,27 @@ async def scene(caller: Callable[[str], Caller]) -> Scene:
     return Scene(instance["id"], task, broken["id"], *agenda, incident, run)
 
 
-@pytest.mark.parametrize("endpoint", CHANGES)
+@pytest.fixture
+async def temporal(app: Flask, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's Temporal server for a change that asks it, with a namespace of the test's own."""
+    change = CHANGES[request.node.callspec.params["endpoint"]]
+    if not change.temporal:
+        return
+    address = await server.address(Path(os.environ[RUN]) / "temporal")
+    monkeypatch.setenv("DAMS_TEMPORAL__ADDRESS", address)
+    monkeypatch.setenv("DAMS_TEMPORAL__NAMESPACE", await namespace(address))
+    monkeypatch.setenv("DAMS_TEMPORAL__CALL_SECONDS", "60")
+    monkeypatch.setenv("DAMS_WEB__VIEW_TIMEOUT_SECONDS", "120")
+    settings.cache_clear()
+    if change.kinds != ["schedule.created"]:
+        await schedules.create(await person("ops"), PLANNED["id"], PLANNED["flow"], PLANNED["cron"])
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [pytest.param(name, marks=[pytest.mark.engine] if change.temporal else []) for name, change in CHANGES.items()],
+)
+@pytest.mark.usefixtures("temporal")
 async def test_a_change_is_written_down(
     app: Flask,
     visitor: Callable[[str], Visitor],

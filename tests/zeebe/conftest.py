@@ -23,9 +23,9 @@ from app.core.lifetime import die_with_parent
 from app.core.settings import settings
 from app.db.session import reading, transaction
 from app.engines.zeebe import broker
-from tests import broker as server
-from tests.broker import end
 from tests.conftest import RUN
+from tests.ondemand import end
+from tests.zeebe import server
 from workers import jobs
 from workers.zeebe import Worker
 

@@ -20,7 +20,8 @@ from app.engines import deployments, relay
 from app.engines.spiff import models
 from app.engines.spiff.specs import BundleFile
 from app.engines.zeebe import broker, instances
-from tests import broker as processes
+from tests import ondemand
+from tests.zeebe import server as own_server
 from tests.zeebe.conftest import clinic, drawn, own, run_is, until, value, worker
 from tests.zeebe.test_worker import once, tries
 
@@ -88,12 +89,12 @@ async def test_work_is_done_when_a_killed_broker_is_back(
     database_url: str, staff: Actor, process_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broker of the test's own: killed with a run accepted before and one after; the same worker goes on."""
-    ports = dict(zip(processes.NAMES, free_ports(len(processes.NAMES)), strict=True))
+    ports = dict(zip(own_server.NAMES, free_ports(len(own_server.NAMES)), strict=True))
     address = f"127.0.0.1:{ports['zeebe']}"
     monkeypatch.setenv("DAMS_ZEEBE__ADDRESS", address)
     settings.cache_clear()
     await clinic()
-    process = processes.start(tmp_path, ports)
+    process = own_server.start(tmp_path, ports)
     try:
         await until(lambda: server.answers(address), 180)
         await deploy(staff, own(process_id))
@@ -108,13 +109,13 @@ async def test_work_is_done_when_a_killed_broker_is_back(
             after = await instances.start(session, staff, model, asked)
         await carry()
         async with worker():
-            process = processes.start(tmp_path, ports)
+            process = own_server.start(tmp_path, ports)
             await until(lambda: server.answers(address), 180)
             await until(carried, 180)
             await run_is(before, "completed", 180)
             await run_is(after, "completed", 180)
     finally:
-        processes.end(process)
+        ondemand.end(process)
         await broker.close()
 
 
