@@ -32,7 +32,7 @@ from app.core.lifetime import die_with_parent_if_asked
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import dispose
-from app.engines import heartbeat
+from app.engines import heartbeat, schedules
 from app.engines import workflows as workflows_of_dams
 from app.engines.temporal import converter
 from temporal.activities.failures import Translating
@@ -106,6 +106,7 @@ class Process:
         pulse = asyncio.create_task(self._pulse(client))
         stopped = asyncio.create_task(self._stop.wait())
         log.info("temporal worker polls", queues=self._queues)
+        await self._surviving(schedules.plan_shipped())
         await asyncio.wait([*running, pulse, stopped], return_when=asyncio.FIRST_COMPLETED)
         self.stop()
         await asyncio.gather(*(one.shutdown() for one in workers))

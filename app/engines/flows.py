@@ -20,7 +20,7 @@ from app.engines import runs, workflows
 from app.engines.runs import Run
 
 WORKFLOW, QUEUE = "FlowWorkflow", "dams_flow_queue"
-KINDS = ("nothing", "http", "logins", "count", "message")
+KINDS = ("nothing", "http", "logins", "count", "message", "pipeline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,20 @@ FLOWS = {
                     ("count_login",),
                 ),
                 Step("return_report", "nothing", after=("report_count",)),
+            ),
+        ),
+        Flow(
+            "backup",
+            "Backup of the profiles",
+            (
+                Step("write_files", "pipeline", {"name": "backup"}),
+                Step(
+                    "say",
+                    "message",
+                    {"text": "The profiles were saved at {now}."},
+                    "report_msg",
+                    ("write_files",),
+                ),
             ),
         ),
     )

@@ -11,13 +11,14 @@ Temporal is away. Runs also stand in `engine_run` (:func:`app.engines.flows.hist
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import text
 from temporalio.client import (
     Schedule,
     ScheduleActionExecutionStartWorkflow,
@@ -35,13 +36,17 @@ from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import settings
-from app.db.session import transaction
+from app.db.session import reading, transaction
 from app.engines import flows, temporal
 
 PRESETS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 KEEPERS = ("ops", "admin")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 FIELD = re.compile(r"[0-9A-Za-z*/,-]+")
+
+
+SHIPPED = {"nightly-backup": ("backup", "30 2 * * *")}
+"""What is planned from the start: name → flow and cron expression, in the clinic's time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +82,48 @@ async def create(actor: Actor, schedule_id: str, flow_id: str, cron: str | None,
         Conflict: the name is taken.
     """
     actor.require(*KEEPERS)
+    spelt = (cron or "").strip()
+    if errors := _errors(schedule_id, flow_id, spelt):
+        raise Invalid(errors)
+    made = await _planned(schedule_id, flow_id, spelt, note)
+    await _tell(actor.id, "created", schedule_id, flow=flow_id, cron=spelt)
+    return made
+
+
+async def plan_shipped() -> None:
+    """Plan what ships, each once: what ops have deleted stays deleted. Raises :class:`Unavailable`."""
+    for schedule_id, (flow_id, cron) in SHIPPED.items():
+        async with reading() as session:
+            if await session.scalar(_TOLD, {"id": schedule_id}):
+                continue
+        with contextlib.suppress(Conflict):  # another worker was first, or was ended before it could tell
+            await _planned(schedule_id, flow_id, cron, "planned by DAMS")
+        await _tell(None, "created", schedule_id, flow=flow_id, cron=cron)
+
+
+_TOLD = text("select 1 from case_event where kind = 'schedule.created' and data ->> 'schedule' = :id limit 1")
+
+
+def _errors(schedule_id: str, flow_id: str, cron: str) -> dict[str, str]:
     errors: dict[str, str] = {}
     if not NAME.fullmatch(schedule_id):
         errors["id"] = "Up to 60 small letters, digits, - and _, a letter first."
     if flow_id not in flows.FLOWS:
         errors["flow"] = "There is no such flow."
-    spelt = (cron or "").strip()
-    if spelt and spelt not in PRESETS and not _is_cron(spelt):
+    if cron and cron not in PRESETS and not _is_cron(cron):
         errors["cron"] = f"Five fields, minute hour day month weekday, or one of {', '.join(PRESETS)}."
-    if errors:
-        raise Invalid(errors)
+    return errors
+
+
+async def _planned(schedule_id: str, flow_id: str, cron: str, note: str) -> Planned:
     try:
         async with temporal.limited() as client:
             # A schedule of an impossible day is taken by the server, so its next time is asked for as well.
-            memo = {"flow": flow_id, "cron": spelt}
-            planned = _schedule(schedule_id, flow_id, spelt, note)
+            memo = {"flow": flow_id, "cron": cron}
+            planned = _schedule(schedule_id, flow_id, cron, note)
             handle = await client.create_schedule(schedule_id, planned, memo=memo)
             made = await _described(handle)
-            if spelt and not made.next_times:
+            if cron and not made.next_times:
                 await handle.delete()
                 raise Invalid({"cron": "There is no such moment in the calendar."})
     except ScheduleAlreadyRunningError as error:
@@ -103,7 +132,6 @@ async def create(actor: Actor, schedule_id: str, flow_id: str, cron: str | None,
         if error.status is RPCStatusCode.INVALID_ARGUMENT:
             raise Invalid({"cron": error.message.rpartition(": ")[2] or "No such time."}) from error
         raise
-    await _tell(actor, "created", schedule_id, flow=flow_id, cron=spelt)
     return made
 
 
@@ -191,7 +219,7 @@ def _action(one: Any) -> Action:
     return Action(one.scheduled_at, one.started_at, started.workflow_id, started.first_execution_run_id)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _handle(schedule_id: str) -> AsyncGenerator[ScheduleHandle]:
     try:
         async with temporal.limited() as client:
@@ -204,10 +232,10 @@ async def _change(actor: Actor, what: str, schedule_id: str, act: Callable[[Sche
     actor.require(*KEEPERS)
     async with _handle(schedule_id) as handle:
         await act(handle)
-    await _tell(actor, what, schedule_id)
+    await _tell(actor.id, what, schedule_id)
 
 
-async def _tell(actor: Actor, what: str, schedule_id: str, **data: Any) -> None:
+async def _tell(actor_id: int | None, what: str, schedule_id: str, **data: Any) -> None:
     async with transaction() as session:
         data |= {"schedule": schedule_id}
-        await audit.record(session, f"schedule.{what}", actor_id=actor.id, data=data)
+        await audit.record(session, f"schedule.{what}", actor_id=actor_id, data=data)

@@ -13,11 +13,14 @@ from temporalio.exceptions import ApplicationError
 
 from app.clinic import local_time
 from app.core.settings import settings
-from app.db.session import reading
+from app.db.session import reading, transaction
+from app.engines import pipelines
 from temporal.workflows.flow import QUEUE as QUEUE
 from temporal.workflows.flow import Call
 
 TIMEOUT = 20.0
+PATIENCE = 50.0
+"""Seconds that one try of a step waits for a pipeline; less than the workflow's limit for a try."""
 
 
 @activity.defn(name="run_step")
@@ -77,6 +80,17 @@ async def count(given: dict[str, Any], shared: dict[str, Any]) -> int:
     return len(found)
 
 
+async def pipeline(given: dict[str, Any], _shared: dict[str, Any]) -> Any:
+    """Run the Celery pipeline `name` with the input `given` and share its result. A try after the first waits for the
+    same run; a pipeline that fails or is called off fails the step.
+    """
+    info = activity.info()
+    key = f"{info.workflow_run_id}:{info.activity_id}"
+    async with transaction() as session:
+        run_id = await pipelines.start(session, str(given["name"]), dict(given.get("given", {})), key=key)
+    return await pipelines.outcome(run_id, PATIENCE)
+
+
 async def message(given: dict[str, Any], _shared: dict[str, Any]) -> str:
     """`text`, with ``{now}`` as the clinic's wall clock shows it."""
     now = datetime.now(local_time.zone())
@@ -93,4 +107,5 @@ KINDS: dict[str, Callable[[dict[str, Any], dict[str, Any]], Awaitable[Any]]] = {
     "logins": logins,
     "count": count,
     "message": message,
+    "pipeline": pipeline,
 }

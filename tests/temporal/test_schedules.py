@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
+from app.core.settings import settings
 from app.db.session import reading, transaction
 from app.engines import flows, relay, schedules
 from app.engines.flows import Step
+from tests.conftest import running
 from tests.temporal.conftest import caller, person, until, value, visitor
 
 engine = pytest.mark.engine
@@ -158,6 +161,49 @@ async def test_a_schedule_lives_its_life_over_the_api() -> None:
     assert (await calls("GET", "/api/v1/schedules/nightly")).status_code == 404
     told = await value("select array_agg(kind order by id) from case_event where kind like 'schedule.%'")
     assert told == [f"schedule.{what}" for what in ("created", "paused", "resumed", "run", "deleted")]
+
+
+@engine
+@pytest.mark.usefixtures("temporal")
+async def test_the_nightly_backup_is_planned_from_the_start_and_stays_deleted() -> None:
+    for _ in range(2):
+        await schedules.plan_shipped()
+    made = await schedules.get("nightly-backup")
+    moment = made.next_times[0].astimezone(ZONE)
+    assert (made.flow, moment.hour, moment.minute, made.paused) == ("backup", 2, 30, False)
+    assert await value("select count(*) from case_event where kind = 'schedule.created'") == 1
+    await schedules.delete(await person("ops"), "nightly-backup")
+    await schedules.plan_shipped()
+    with pytest.raises(NotFound):
+        await schedules.get("nightly-backup")
+
+
+@engine
+@pytest.mark.usefixtures("workers")
+async def test_the_nightly_backup_has_celery_write_its_three_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broker_url = settings().celery.broker_url.rpartition("/")[0] + "/12"
+    for name in ("CELERY__BROKER_URL", "CELERY__RESULT_BACKEND"):
+        monkeypatch.setenv(f"DAMS_{name}", broker_url)
+    monkeypatch.setenv("DAMS_FILES__FOLDER", str(tmp_path))
+    settings.cache_clear()
+    await schedules.plan_shipped()
+    with running(["-m", "workers.celery_worker"], {}), running(["-m", "workers.relay"], {}):
+        await schedules.run_now(await person("ops"), "nightly-backup")
+        ended = "select status from engine_run where engine = 'temporal' and status in ('completed', 'failed')"
+        await until(lambda: value(ended), 200)
+    assert await value("select result ->> 'message' from engine_run where engine = 'temporal'") != ""
+    assert await value(ended) == "completed"
+    assert await value("select count(*) from engine_run where engine = 'celery' and name = 'backup'") == 1
+    lines = files(tmp_path)
+    assert set(lines) == {"dams_admin.csv", "dams_doc.csv", "dams_patient.csv"}
+    assert lines["dams_patient.csv"] == await value("select count(*) + 1 from patient")
+
+
+def files(folder: Path) -> dict[str, int]:
+    """The CSV files below *folder* and how many lines they have."""
+    return {path.name: len(path.read_text().splitlines()) for path in folder.rglob("*.csv")}
 
 
 @engine
