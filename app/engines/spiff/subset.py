@@ -10,6 +10,7 @@ import ast
 import re
 import symtable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from app.engines.spiff import scripts
 
@@ -174,8 +175,20 @@ def _names(tree: ast.AST, source: str, mode: str) -> Names:
     reads |= writes & _added_to(tree)
     # Only what is called is one of our functions: `age < 18` reads a variable that happens to have the name of one.
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    _check_called(tree, called, writes | local)
     functions = frozenset(name for name in reads & scripts.NAMES & called if name not in writes)
     return Names(frozenset(reads - functions), tuple(sorted(writes)), functions, _mutates(tree))
+
+
+def _check_called(tree: ast.AST, called: set[str], own: set[str]) -> None:
+    """Variables are data, so a name that is called is one of our functions or the script's own."""
+    bound = [node for node in ast.walk(tree) if not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))]
+    known = scripts.NAMES | BUILTINS | own | {name for node in bound for name in _identifiers(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in called - known:
+            near = get_close_matches(node.func.id, sorted(scripts.NAMES | BUILTINS), 1)
+            cure = f"did you mean {near[0]}?" if near else "use the functions of the modelling guide"
+            raise ScriptRefused(f"there is no function `{node.func.id}`", node.lineno, cure, "script-name")
 
 
 def _added_to(tree: ast.AST) -> set[str]:

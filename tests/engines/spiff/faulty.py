@@ -520,7 +520,7 @@ FAULTS = [
         draw.definitions(
             "P",
             '<bpmn:startEvent id="start"><bpmn:conditionalEventDefinition><bpmn:condition>'
-            "1</bpmn:condition></bpmn:conditionalEventDefinition></bpmn:startEvent>",
+            "True</bpmn:condition></bpmn:conditionalEventDefinition></bpmn:startEvent>",
             END,
             draw.flow("start", "end"),
         ),

@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 from tests import drawing as draw
-from tests.engines.spiff.faulty import END, MESSAGE, START, Fault, around, choice
+from tests.engines.spiff.faulty import (
+    END,
+    ERROR,
+    MESSAGE,
+    START,
+    Fault,
+    around,
+    choice,
+    extended,
+    field,
+    loop,
+    script,
+    task,
+    timer,
+)
 
 END2 = '<bpmn:endEvent id="end2" />'
+LANES = (
+    '<bpmn:laneSet id="lanes"><bpmn:lane id="l1"><bpmn:flowNodeRef>{first}</bpmn:flowNodeRef></bpmn:lane>'
+    '<bpmn:lane id="l2"><bpmn:flowNodeRef>{second}</bpmn:flowNodeRef></bpmn:lane></bpmn:laneSet>'
+)
+POOL = (
+    '<bpmn:collaboration id="pools"><bpmn:participant id="pool" processRef="P" />'
+    '<bpmn:messageFlow id="told" sourceRef="t" targetRef="{target}" /></bpmn:collaboration>'
+)
+
+
+def catcher(event_id: str) -> str:
+    """A boundary event of `t` that catches ERROR."""
+    definition = '<bpmn:errorEventDefinition errorRef="failed" />'
+    return f'<bpmn:boundaryEvent id="{event_id}" attachedToRef="t">{definition}</bpmn:boundaryEvent>'
 
 
 def detour(*inside: str, before: str = "") -> bytes:
@@ -71,6 +99,93 @@ FAULTS = [
         "is labelled 'x == 3', and its condition is 'x == 1'",
         "make them say the same",
     ),
+    Fault(
+        "gateway-direction",
+        side_by_side("gateway").replace(b'id="g"', b'id="g" gatewayDirection="Converging"'),
+        "g",
+        "is Converging, and several flows leave it",
+        "draw a gateway for each direction, or make it Mixed",
+    ),
+    Fault(
+        "lane",
+        draw.definitions("P", LANES.format(first="t", second="t"), START, draw.manual_task("t"), END,
+                         draw.flow("start", "t"), draw.flow("t", "end")),
+        "t",
+        "stands in the lanes l1 and l2",
+        "move it into one of them",
+    ),
+    Fault(
+        "dangling-reference",
+        draw.definitions("P", LANES.format(first="t", second="lost"), START, draw.manual_task("t"), END,
+                         draw.flow("start", "t"), draw.flow("t", "end")),
+        "l2",
+        "a lane holds 'lost', which is no element of the file",
+        "take it out, or save the file anew",
+    ),
+    Fault(
+        "message-flow",
+        around(draw.manual_task("t"), first="t", before=POOL.format(target="start")),
+        "told",
+        "leads from a process into the same process",
+        "draw a sequence flow, or message events",
+    ),
+    Fault(
+        "dangling-reference",
+        around(draw.manual_task("t"), first="t", before=POOL.format(target="nobody")),
+        "told",
+        "targetRef points to 'nobody', which is no element of the file",
+        "connect it at both ends, or delete it",
+    ),
+    Fault(
+        "dangling-reference",
+        task("<bpmn:incoming>t_end</bpmn:incoming>"),
+        "t",
+        "names 't_end' as incoming, which is no flow of its own",
+        "save the file anew in a modeler",
+    ),
+    Fault(
+        "caught-twice",
+        draw.definitions(
+            "P", START, draw.manual_task("t"), catcher("b"), catcher("b2"), END, END2, '<bpmn:endEvent id="end3" />',
+            draw.flow("start", "t"), draw.flow("t", "end"), draw.flow("b", "end2"), draw.flow("b2", "end3"),
+            before=ERROR,
+        ),
+        "b2",
+        "catches the error FAILED, as b does",
+        "keep one of them",
+    ),
+    Fault(
+        "retry-cycle",
+        extended("<camunda:failedJobRetryTimeCycle>R3/PT10M</camunda:failedJobRetryTimeCycle>"),
+        "t",
+        "is not tried again by itself: a failure is an incident at once",
+        "nothing to do; ops retries it",
+    ),
+    Fault("timer-syntax", timer("timeDuration", "-PT1H"), "e",
+          "its time cannot be read: '-PT1H' is not a duration like PT30M", "write a duration like PT30M"),
+    Fault("timer-syntax", timer("timeCycle", "R0/PT1H"), "e",
+          "its time cannot be read: 'R0/PT1H' is not a cycle like R3/PT10M", "write a cycle like R3/PT10M"),
+    Fault("loop-bound", task('<bpmn:standardLoopCharacteristics loopMaximum="0" />'), "t",
+          "loopMaximum is 0: it would never run", "write how many turns it may take"),
+    Fault("multi-instance", loop("<bpmn:loopCardinality>1.5</bpmn:loopCardinality>"), "t",
+          "its cardinality is no whole number from 0", "write how often it runs"),
+    Fault("field-id", field('id="class" type="string"'), "t",
+          "the field id 'class' cannot be the name of a variable",
+          "use letters, digits and underscores; dots for nested data"),
+    Fault("condition-syntax", choice('"red"', "x == 1"), "f1", "a text or number is no condition",
+          "compare it with something"),
+    Fault("condition-syntax",
+          around(draw.manual_task("t"), first="t").replace(
+              b'sourceRef="t" targetRef="end">', b'sourceRef="t" targetRef="end">'
+          ).replace(b'<bpmn:sequenceFlow id="t_end" sourceRef="t" targetRef="end"></bpmn:sequenceFlow>',
+                    b'<bpmn:sequenceFlow id="t_end" sourceRef="t" targetRef="end"><bpmn:conditionExpression />'
+                    b"</bpmn:sequenceFlow>"),
+          "t_end", "its condition is empty", "write it, or take the condition out"),
+    Fault("script-name", script("x = rund(2.5)"), "t", "there is no function `rund`", "did you mean round?"),
+    Fault("input-output",
+          extended("<camunda:inputOutput><camunda:inputParameter name='a'><camunda:map><camunda:entry>1</camunda:entry>"
+                   "</camunda:map></camunda:inputParameter></camunda:inputOutput>"),
+          "t", "the parameter a cannot be read: an entry of its map has no key", "give each entry a key"),
 ]  # fmt: skip
 
 SET_ON_EVERY_WAY = {

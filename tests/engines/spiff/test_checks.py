@@ -72,6 +72,15 @@ def test_a_label_that_says_the_same_in_other_words_is_no_matter() -> None:
         assert "label-condition" not in rules(named), label
 
 
+@pytest.mark.parametrize("own", ["1t", "my task", "a:b"])
+def test_an_id_that_xml_does_not_allow_is_a_fault_and_no_duplicate(own: str) -> None:
+    model = faulty.around(draw.manual_task("t"), first="t").replace(
+        b'manualTask id="t"', f'manualTask id="{own}"'.encode()
+    )
+    assert "schema" in rules(model)
+    assert "duplicate-id" not in rules(model)
+
+
 def test_every_rule_of_the_list_is_held_by_a_test() -> None:
     elsewhere = {
         "not-xml",

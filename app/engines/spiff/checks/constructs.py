@@ -161,6 +161,8 @@ def _check_loops(model: Model, node: Xml) -> None:
         maximum = loop.get("loopMaximum")
         if maximum is not None and not (maximum.strip().isdigit() and int(maximum) < 10**6):
             model.report("loop-bound", node, f"loopMaximum is {maximum!r}", "write a whole number of turns")
+        elif maximum is not None and int(maximum) == 0:
+            model.report("loop-bound", node, "loopMaximum is 0: it would never run", "write how many turns it may take")
         if maximum is None and not (loop.findtext(f"{B}loopCondition") or "").strip():
             model.report("loop-bound", node, "loops without a condition or maximum", "give it one of them")
     many = node.find(f"{B}multiInstanceLoopCharacteristics")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import math
 import re
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ def _check_ids(model: Model, task: Xml, fields: list[Field]) -> None:
     if len(fields) > MAX_FIELDS:
         model.report("field-id", task, f"its form has more than {MAX_FIELDS} fields", "split the form over tasks")
     for field in fields:
-        if not _ID.fullmatch(field.id):
+        if not _ID.fullmatch(field.id) or any(keyword.iskeyword(part) for part in field.id.split(".")):
             model.report("field-id", task, f"the field id {field.id!r} cannot be the name of a variable",
                          "use letters, digits and underscores; dots for nested data")  # fmt: skip
         elif field.id in seen:

@@ -6,6 +6,8 @@ the parser's business.
 
 from __future__ import annotations
 
+import ast
+
 from app.engines.spiff import normaliser
 from app.engines.spiff.checks.model import B, C, Model, Text
 from app.engines.spiff.expressions import compile_expression, translate
@@ -46,8 +48,17 @@ def _check_many(model: Model, node: Xml, many: Xml) -> None:
     if (cardinality is not None) == collected:
         model.report("multi-instance", node, "does not say how often it runs, or says it twice",
                      "give it a cardinality or a collection")  # fmt: skip
-    if cardinality is not None and (cardinality.text or "").strip().startswith("-"):
-        model.report("multi-instance", node, "its cardinality is negative", "write how often it runs")
+    if cardinality is not None and _is_no_count((cardinality.text or "").strip()):
+        model.report("multi-instance", node, "its cardinality is no whole number from 0", "write how often it runs")
+
+
+def _is_no_count(text: str) -> bool:
+    """Whether a cardinality is a negative number, a fraction or a text, as far as it can be seen now."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return False
+    return isinstance(value, bool) or not isinstance(value, int) or value < 0
 
 
 def _collection(model: Model, node: Xml, text: str) -> str:

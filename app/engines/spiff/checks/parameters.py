@@ -55,7 +55,9 @@ def _value(holder: Xml) -> str:
     if len(inner) == 1 and inner[0].tag == f"{C}list":
         return "[" + ", ".join(_value(item) for item in inner[0]) + "]"
     if len(inner) == 1 and inner[0].tag == f"{C}map":
-        return "{" + ", ".join(f"{entry.get('key', '')!r}: {_value(entry)}" for entry in inner[0]) + "}"
+        if not all(entry.get("key") for entry in inner[0]):
+            raise ScriptRefused("an entry of its map has no key", 1, "give each entry a key")
+        return "{" + ", ".join(f"{entry.get('key')!r}: {_value(entry)}" for entry in inner[0]) + "}"
     raise ScriptRefused("it holds a script", 1, "set the variable in a script task beside it")
 
 

@@ -11,7 +11,7 @@ Severity = Literal["error", "warning"]
 
 _ERRORS = """
 attached-to called-element camunda-assignment camunda-code camunda-extension camunda-listener
-call-mapping compensation complex-gateway condition-ignored condition-missing condition-syntax
+call-mapping caught-twice compensation complex-gateway condition-ignored condition-missing condition-syntax
 decision-missing decision-table effect-unknown
 dangling-reference data-store dead-end default-flow doctype due-date duplicate-id encoding end-event-flow error-code
 event-definition-missing event-definition-ref event-gateway event-position event-sub-process
@@ -23,12 +23,13 @@ not-xml output-missing priority schema script-format script-import script-missin
 json-syntax spec-class spec-flow spec-member spec-name spec-operator
 several-event-definitions several-start-events start-event-type sub-process-start timer-syntax
 token-quantity too-deep too-large too-many-elements unbound-service unsupported-element
+gateway-direction lane message-flow
 feel-equals zeebe-construct zeebe-extension zeebe-retries
 """
 _WARNINGS = """
 call-data data-store-drawn declared-output duplicate-flow error-uncaught fake-join field-untyped join-fork
 label-condition loop-without-wait name-never-set name-sometimes-set
-process-skipped recursive-call result-variable unreachable
+process-skipped recursive-call result-variable retry-cycle unreachable
 gateway-default platform-version user-task zeebe-start
 """
 

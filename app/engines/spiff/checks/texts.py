@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from app.engines.spiff.checks import parameters, timers
-from app.engines.spiff.checks.model import B, C, Model, Text, kind
+from app.engines.spiff.checks.model import GATEWAYS, B, C, Model, Text, kind
 from app.engines.spiff.expressions import compile_expression, compile_script, first_line, tidy, translate, with_inputs
 from app.engines.spiff.intake import Xml
 from app.engines.spiff.subset import ScriptRefused
@@ -30,6 +30,8 @@ def check(model: Model) -> None:
         condition = flow.find(f"{B}conditionExpression")
         if condition is not None and (condition.text or "").strip():
             _expression(model, flow, condition, "condition")
+        elif condition is not None and kind(model.ids.get(flow.get("sourceRef", ""), flow)) not in GATEWAYS:
+            model.report("condition-syntax", flow, "its condition is empty", "write it, or take the condition out")
     for node, holder in _loop_texts(model):
         _expression(model, node, holder, "loop")
     for node in model.nodes:
@@ -42,8 +44,11 @@ def check(model: Model) -> None:
 
 def _completion(model: Model, node: Xml) -> None:
     holder = node.find(f"{B}completionCondition")
-    if kind(node) == "adHocSubProcess" and holder is not None and (holder.text or "").strip():
-        _expression(model, node, holder, "condition")
+    if kind(node) == "adHocSubProcess" and holder is not None:
+        if (holder.text or "").strip():
+            _expression(model, node, holder, "condition")
+        else:
+            model.report("expression-syntax", node, "its completionCondition is empty", "write it or take it out")
 
 
 def _loop_texts(model: Model) -> Iterator[tuple[Xml, Xml]]:
@@ -70,11 +75,20 @@ def _expression(model: Model, owner: Xml, holder: Xml, slot: Slot) -> None:
     try:
         source = translate(holder.text or "", model.dialect)
         compiled = compile_expression(source)
+        if slot == "condition":
+            _check_answer(compiled.source)
     except ScriptRefused as refused:
         _refuse(model, owner, holder, refused, "condition-syntax" if slot == "condition" else "expression-syntax")
         return
     holder.text = compiled.source
     model.texts.append(Text(owner, slot, compiled))
+
+
+def _check_answer(source: str) -> None:
+    """Failure prevented: a text or number that stands as a condition would always hold, or never."""
+    only = ast.parse(source.strip(), mode="eval").body
+    if isinstance(only, ast.Constant) and not isinstance(only.value, bool):
+        raise ScriptRefused("a text or number is no condition", 1, "compare it with something")
 
 
 def _refuse(model: Model, owner: Xml, holder: Xml, refused: ScriptRefused, syntax: str) -> None:

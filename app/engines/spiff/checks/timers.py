@@ -52,7 +52,7 @@ def _translated(text: str, slot: str, model: Model) -> str:
     iso = plain_time(text, slot)
     if iso:
         return repr(iso)
-    if re.match(r"[PR]\d|PT|R/|\d{4}-", text) or len(text.split()) >= 5:
+    if re.match(r"[+-]?(?:[PR]\d|PT|R/|\d{4}-)", text) or len(text.split()) >= 5:
         raise ScriptRefused(f"{text[:40]!r} is not {_WORDS[slot]}")
     source = translate(text, model.dialect)
     _check_literal(source, slot)
@@ -74,7 +74,7 @@ def plain_time(text: str, slot: str) -> str:
     if slot == "timeDate":
         return _moment(text)
     found = _CYCLE.fullmatch(text)
-    if not found:
+    if not found or (found[1] and int(found[1]) == 0):  # R0 would never happen
         return ""
     parts = [part for part in found.groups()[1:] if part]
     read = [(part if _DURATION.fullmatch(part) else _moment(part)) for part in parts]

@@ -35,7 +35,7 @@ _HARMLESS = frozenset(
 )
 _CODE = frozenset({"class", "delegateExpression", "expression", "variableMappingClass",
                    "variableMappingDelegateExpression", "type", "topic", "decisionRef", "caseRef"})  # fmt: skip
-_CHILDREN = frozenset({"formData", "properties", "inputOutput", "failedJobRetryTimeCycle"})
+_CHILDREN = frozenset({"formData", "properties", "inputOutput"})
 _FORM = frozenset({"formKey", "formRef", "formRefBinding", "formRefVersion"})
 _LISTENERS = frozenset({"executionListener", "taskListener"})
 _MAPPED = frozenset({"scriptTask", "userTask", "manualTask", "task", "sendTask", "receiveTask", "callActivity",
@@ -129,6 +129,9 @@ def _check_child(model: Model, owner: Xml, child: Xml, name: str) -> None:
             model.report("form-key", owner, f"a {kind(owner)} shows no form", "make it a user task", child.sourceline)
     elif name == "properties":
         _check_effect(model, owner, child)
+    elif name == "failedJobRetryTimeCycle":
+        model.report("retry-cycle", owner, "is not tried again by itself: a failure is an incident at once",
+                     "nothing to do; ops retries it", child.sourceline)  # fmt: skip
     elif name not in _CHILDREN:
         model.report("camunda-extension", owner, f"camunda:{name} is not honoured",
                      "take it out, or draw what it does", child.sourceline)  # fmt: skip
