@@ -422,10 +422,10 @@ FAULTS = [
     ),
     Fault(
         "ad-hoc",
-        sub_process(draw.manual_task("a"), 'ordering="Sequential"', kind="adHocSubProcess"),
-        "t",
-        "does one activity at a time, in an order that nobody has drawn",
-        "set its ordering to parallel, or draw the order",
+        sub_process('<bpmn:receiveTask id="a" messageRef="called" />', 'ordering="Sequential"', kind="adHocSubProcess"),
+        "a",
+        "takes time in a sub-process that does one activity at a time",
+        "set the ordering to parallel, or keep to tasks without flows and events",
     ),
     Fault(
         "decision-missing",

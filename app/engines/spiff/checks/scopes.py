@@ -10,6 +10,7 @@ from app.engines.spiff.intake import Xml
 from app.engines.spiff.normaliser import link_name, needed
 
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
+_STEPS = frozenset({"task", "userTask", "manualTask", "scriptTask"})
 
 
 def check(model: Model) -> None:
@@ -53,13 +54,23 @@ def _check_links(model: Model, scope: Xml) -> None:
 def _check_ad_hoc(model: Model, scope: Xml) -> None:
     children = model.children(scope)
     if scope.get("ordering") == "Sequential":
-        model.report("ad-hoc", scope, "does one activity at a time, in an order that nobody has drawn",
-                     "set its ordering to parallel, or draw the order")  # fmt: skip
+        for node in children:
+            if not _at_once(model, node):
+                model.report("ad-hoc", node, "takes time in a sub-process that does one activity at a time",
+                             "set the ordering to parallel, or keep to tasks without flows and events")  # fmt: skip
     if not any(kind(node) in ACTIVITIES for node in children):
         model.report("ad-hoc", scope, "an ad-hoc sub-process has nothing to do", "put activities into it")
     for node in children:
         if kind(node) in ("startEvent", "endEvent"):
             model.report("ad-hoc", node, f"an ad-hoc sub-process has no {kind(node)}", "take it out")
+
+
+def _at_once(model: Model, node: Xml) -> bool:
+    """Whether an activity begins and ends in one step, so that no other can come between."""
+    own = node.get("id", "")
+    whole = kind(node) in _STEPS and not any(kind(child).endswith("LoopCharacteristics") for child in node)
+    watched = any(event.get("attachedToRef") == own for event in model.nodes_of("boundaryEvent"))
+    return whole and not watched and not model.incoming.get(own) and not model.outgoing.get(own)
 
 
 def _check_event_sub(model: Model, scope: Xml) -> None:

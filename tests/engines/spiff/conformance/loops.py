@@ -307,6 +307,15 @@ feature(
     incident="ad-hoc",
 )  # fmt: skip
 
+feature(
+    "scopes", "ad-hoc sub-process: one task at a time, in the order that people choose",
+    sequence(
+        "p",
+        f'<bpmn:adHocSubProcess id="s" ordering="Sequential">{user_task("a")}{user_task("b")}</bpmn:adHocSubProcess>',
+    ),
+    done="start b a s end", steps=lambda r: r.complete("b").complete("a"),
+)  # fmt: skip
+
 # what goes into an activity and comes out of it
 
 
