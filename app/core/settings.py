@@ -140,6 +140,7 @@ class Connection(Section):
 
 class Flow(Section):
     connections: dict[str, Connection] = Field(default_factory=dict[str, Connection])
+    shell: bool = False
 
 
 class Mail(Section):

@@ -20,7 +20,7 @@ from app.engines import runs, workflows
 from app.engines.runs import Run
 
 WORKFLOW, QUEUE = "FlowWorkflow", "dams_flow_queue"
-KINDS = ("nothing", "http", "logins", "count", "message", "pipeline")
+KINDS = ("nothing", "http", "logins", "count", "message", "pipeline", "python", "sql", "mail", "shell")
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,10 +173,52 @@ async def test_a_failed_run_is_tried_again_from_the_ops_page_and_ends_well(asked
 async def test_a_step_without_its_connection_or_of_an_unknown_kind_fails() -> None:
     for step, why in (
         (Step("a", "http", {"connection": "nowhere", "path": "/"}), "no connection 'nowhere'"),
-        (Step("a", "shell", {}), "no kind of step 'shell'"),
+        (Step("a", "rocket", {}), "no kind of step 'rocket'"),
     ):
         with pytest.raises(ApplicationError, match=why):
             await ActivityEnvironment().run(run_step, Call(step, {}))
+
+
+async def done(kind: str, shared: dict[str, Any] | None = None, **given: Any) -> Any:
+    """What one step gives, outside of any workflow."""
+    return await ActivityEnvironment().run(run_step, Call(Step("a", kind, given), shared or {}))
+
+
+async def test_a_python_step_runs_in_the_sandbox_on_the_shared_values() -> None:
+    assert await done("python", {"records": 3}, script="result = records * 2") == 6
+    for script in ("import os", "result = 1 / 0", "open('x')"):
+        with pytest.raises(ApplicationError, match="did not end well"):
+            await done("python", script=script)
+
+
+@pytest.mark.usefixtures("clinic")
+async def test_a_query_step_reads_rows_and_can_write_nothing() -> None:
+    query = "select username, created_at from login where username = :name"
+    (row,) = await done("sql", {"name": "ops", "other": 1}, query=query)
+    assert (row["username"], row["created_at"][:2]) == ("ops", "20")
+    before = await value("select count(*) from login")
+    for query in ("delete from login", "select secret from nowhere", "select nothing"):
+        with pytest.raises(ApplicationError, match="the query was refused"):
+            await done("sql", query=query)
+    assert await value("select count(*) from login") == before
+
+
+@pytest.mark.usefixtures("clinic")
+async def test_a_mail_step_sends_once_however_often_it_is_tried() -> None:
+    for _ in range(2):
+        await done("mail", {"n": 7}, to=["ops@demo.example"], subject="{n} users", text="Good morning.")
+    assert await value("select count(*) from outbox where kind = 'mail'") == 1
+    assert await value("select payload ->> 'subject' from outbox where kind = 'mail'") == "7 users"
+
+
+async def test_a_shell_step_is_off_until_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ApplicationError, match=r"flow\.shell"):
+        await done("shell", command=["echo", "hello"])
+    monkeypatch.setenv("DAMS_FLOW__SHELL", "true")
+    settings.cache_clear()
+    assert await done("shell", {"x": 1}, command=["echo", "{x}; hello"]) == "{x}; hello"
+    with pytest.raises(ApplicationError, match="false ended with 1"):
+        await done("shell", command=["false"])
 
 
 def test_only_named_values_are_filled_in() -> None:

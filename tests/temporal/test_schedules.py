@@ -239,7 +239,7 @@ async def sent() -> None:
     ("steps", "wrong"),
     [
         ((Step("a", "nothing"), Step("a", "nothing")), "a"),
-        ((Step("a", "nothing"), Step("b", "shell")), "b"),
+        ((Step("a", "nothing"), Step("b", "rocket")), "b"),
         ((Step("a", "nothing", after=("b",)), Step("b", "nothing")), "a"),
         ((), "steps"),
     ],
