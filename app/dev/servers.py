@@ -145,6 +145,8 @@ def airflow(state: State, wanted: Wanted) -> list[Service]:
 
     async def prepare(_report: Report) -> None:
         orchestrator.write_passwords(folder, secrets)
+
+    async def prepare_database(_report: Report) -> None:
         if cluster:
             await orchestrator.create_database(cluster, secrets)
 
@@ -163,6 +165,7 @@ def airflow(state: State, wanted: Wanted) -> list[Service]:
     sign_in = f"{address}, {orchestrator.KEEPER} with the password in {folder / 'passwords.json'}"
     install = Service("airflow-install", [sys.executable, "-m", "app.dev.airflow"], None, environment=PYTHON)
     migrate = part("airflow-migrate", "db migrate", None, "airflow-install", "web")
+    migrate.prepare = prepare_database
     migrate.environment = given | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}  # the rest would fill the table
     return [
         *([] if orchestrator.is_installed() else [install]),

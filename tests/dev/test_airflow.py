@@ -43,6 +43,17 @@ def test_an_airflow_of_ones_own_keeps_this_one_from_starting(state: State, monke
     assert "DAMS_AIRFLOW__PASSWORD" not in with_it["web"].environment
 
 
+def test_its_data_is_on_the_embedded_postgresql_and_a_file_without_one(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    password = state.secret("airflow_database")
+    where = f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{state.ports['postgresql']}/airflow"
+    assert {listed(state, "airflow")[part].environment[name] for part in PARTS} == {where}
+    monkeypatch.setenv("DAMS_PG_URL", "postgresql://of-ones-own/dams")
+    assert listed(state, "airflow")["airflow"].environment[name] == f"sqlite:///{state.data('airflow')}/airflow.db"
+
+
 async def test_its_passwords_are_the_states_and_open_to_their_owner_alone(state: State) -> None:
     part = listed(state, "airflow")["airflow"]
     assert part.prepare
