@@ -21,7 +21,9 @@ import importlib
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
 
 from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, NotFound
@@ -96,6 +98,17 @@ async def cancel(session: Session, actor: Actor, run_id: UUID, reason: str) -> R
         raise Conflict(f"The run is {run.status} already.")
     await tell(session, run, key)
     return run
+
+
+async def withdraw(session: Session, instance_id: UUID, still: list[UUID], actor_id: int | None, reason: str) -> None:
+    """Call off the runs of an instance whose tasks are not among *still*: nobody waits for them any more."""
+    found = text("""select id from engine_run where instance_id = :id and status in ('requested', 'running')
+                    and not (task_id = any(:still))""").bindparams(bindparam("still", type_=ARRAY(Uuid)))
+    for (run_id,) in (await session.execute(found, {"id": instance_id, "still": still})).all():
+        run = await _get(session, run_id)
+        tell = _of(_cancels, run.engine)
+        if await runs.cancelled(session, run_id, actor_id, reason) and tell is not None:
+            await tell(session, run, f"{run_id}:withdrawn")
 
 
 async def _get(session: Session, run_id: UUID) -> Run:

@@ -22,9 +22,10 @@ from app.core.errors import Conflict, DamsError, Invalid, NoAnswer, NotFound, Un
 from app.core.ids import uuid7
 from app.core.settings import settings
 from app.db.session import Session, reading, transaction
-from app.engines import broker, control, outbox, runs
+from app.engines import broker, control, outbox, runs, topics
 from app.engines.runs import Run
 from app.engines.senders import Effect, sender
+from app.engines.topics import Asked
 
 ENGINE = "celery"
 LAUNCH, UNDO = "dams.launch", "dams.undo"
@@ -82,12 +83,26 @@ async def start(
     started_by: int | None = None,
     case: str | None = None,
     key: str | None = None,
+    instance_id: UUID | None = None,
+    task_id: UUID | None = None,
 ) -> UUID:
-    """Ask for a run when this transaction commits; its id. The same *key* of the same person is the same run."""
+    """Ask for a run when this transaction commits; its id. The same *key* of the same person is the same run.
+
+    *instance_id* and *task_id* are those of a task that waits for it.
+    """
     run_id = uuid7()
     external = f"{started_by}:{key}" if key else str(run_id)
     asked = await runs.request(
-        session, ENGINE, name, given, run_id=run_id, external_id=external, started_by=started_by, case=case
+        session,
+        ENGINE,
+        name,
+        given,
+        run_id=run_id,
+        external_id=external,
+        started_by=started_by,
+        case=case,
+        instance_id=instance_id,
+        task_id=task_id,
     )
     if asked is None:
         known = await runs.by_external_id(session, ENGINE, external)
@@ -96,6 +111,26 @@ async def start(
         return known.id
     await outbox.enqueue(session, "celery-pipeline", str(run_id), {"run": str(run_id)}, case=case)
     return run_id
+
+
+@topics.serves("pipeline")
+async def serve(session: Session, asked: Asked) -> None:
+    """A task of a model asks for a run.
+
+    Raises :class:`NotFound` for a pipeline that no worker has announced, or that nobody may start by itself.
+    """
+    known = text("select 1 from pipeline where name = :name and roles <> '{}'")
+    if await session.scalar(known, {"name": asked.name}) is None:
+        raise NotFound(f"No worker offers a pipeline {asked.name!r} that may be started by itself.")
+    await start(
+        session,
+        asked.name,
+        asked.given,
+        started_by=asked.started_by,
+        case=asked.case,
+        instance_id=asked.instance_id,
+        task_id=asked.task_id,
+    )
 
 
 async def call(name: str, given: dict[str, Any], *, started_by: int | None = None) -> Any:

@@ -17,7 +17,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.clinic import audit
 from app.core.ids import uuid7
 from app.db.session import Session
+from app.engines import outbox
 
+TOLD = "bpmn-job"
+"""Kind of the effect that tells a task of a model how its run has ended."""
 _COLUMNS = """r.id, r.engine, r.name, r.external_id, r.status, r.case_no, r.instance_id, r.task_id, r.input, r.result,
               r.error, r.done, r.total, r.started_by, r.requested_at, r.started_at, r.ended_at"""
 _REQUEST = text("""
@@ -186,6 +189,12 @@ async def again(session: Session, run_id: UUID, actor_id: int) -> bool:
     return changed
 
 
+async def code_of(session: Session, run_id: UUID) -> str:
+    """The code of a run's newest open incident, "failed" where it has none."""
+    found = text("select code from incident where run_id = :id and resolved_at is null order by n desc limit 1")
+    return await session.scalar(found, {"id": run_id}) or "failed"
+
+
 async def progressed(session: Session, run_id: UUID, by: int = 1) -> None:
     """*by* further parts of it are done."""
     await session.execute(
@@ -254,4 +263,6 @@ async def _change(
         task_id=row.task_id,
         data={"run": str(run_id), "name": row.name, **(told or {})},
     )
+    if row.task_id is not None and status in ("completed", "failed"):
+        await outbox.enqueue(session, TOLD, f"{run_id}:{status}", {"run": str(run_id)}, case=row.case_no)
     return True

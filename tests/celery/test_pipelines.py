@@ -19,6 +19,7 @@ from app.clinic import accounts
 from app.core.actor import Actor
 from app.db.session import transaction
 from app.web.security import COOKIE
+from tests import drawing
 from tests.celery.conftest import Clinic, token, until, value
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("celery")]
@@ -206,3 +207,22 @@ async def test_the_page_makes_a_form_from_the_input_starts_the_pipeline_and_show
         return "workload.csv" in (await call(client, "GET", started.headers["Location"], {})).text
 
     await until(complete)
+
+
+async def test_a_drawn_process_hands_work_to_a_pipeline_and_goes_on_with_its_result(client: FlaskClient) -> None:
+    task = (
+        '<bpmn:serviceTask id="job" camunda:type="external" camunda:topic="pipeline:doctor-stats">'
+        "<bpmn:extensionElements><camunda:inputOutput>"
+        '<camunda:inputParameter name="docid">${doctor}</camunda:inputParameter>'
+        '<camunda:outputParameter name="seen">${patients}</camunda:outputParameter>'
+        "</camunda:inputOutput></bpmn:extensionElements></bpmn:serviceTask>"
+    )
+    headers = await token("admin")
+    model = {"file": (io.BytesIO(drawing.sequence("Figures", task)), "figures.bpmn")}
+    deployed = await call(client, "POST", "/api/v1/deployments", headers, data=model)
+    assert deployed.status_code == 201, deployed.text
+    given = {"variables": {"doctor": "HSP-200"}}
+    begun = await call(client, "POST", "/api/v1/models/Figures/instances", headers, json=given)
+    assert begun.json["waiting"][0]["name"] == "pipeline:doctor-stats"
+    found = await ended(client, headers, f"/api/v1/instances/{begun.json['id']}")
+    assert (found["status"], found["variables"]) == ("completed", {"doctor": "HSP-200", "seen": 2})

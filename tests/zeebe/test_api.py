@@ -21,10 +21,12 @@ from app.db.session import transaction
 from app.dev import seed
 from app.engines import relay
 from app.engines.zeebe import broker
+from tests import drawing
 from tests.zeebe.conftest import DIAGNOSTICS, clinic, drawn, own, run_is, until, value, worker
 
 pytestmark = pytest.mark.engine
 DEPLOYMENTS = "/api/v1/deployments"
+ASKED = {"docid": "HSP-1", "patientid": 2}
 
 
 class Caller:
@@ -171,6 +173,33 @@ async def test_what_somebody_deployed_is_not_replaced_by_what_ships(web: FlaskCl
     await seed.deploy_to_zeebe()
     active = "select xml like '%ours%' from (select convert_from(xml, 'utf8') as xml from model where active) m"
     assert await value(active) is True
+
+
+async def test_a_process_in_dams_goes_on_with_what_a_process_on_zeebe_found(web: FlaskClient, admin: Actor) -> None:
+    await clinic()
+    await seed.deploy_to_zeebe()
+    person = await caller(web, admin)
+    given = "".join(f'<camunda:inputParameter name="{one}">${{{one}}}</camunda:inputParameter>' for one in ASKED)
+    task = (
+        '<bpmn:serviceTask id="job" camunda:type="external" camunda:topic="zeebe:Process_Diagnostics" '
+        f'camunda:resultVariable="found"><bpmn:extensionElements><camunda:inputOutput>{given}'
+        '<camunda:outputParameter name="advice">${found.result}</camunda:outputParameter>'
+        "</camunda:inputOutput></bpmn:extensionElements></bpmn:serviceTask>"
+    )
+    assert (await person.deploy(drawing.sequence("Own", task))).status_code == 201
+    begun = await person.send("POST", "/api/v1/models/Own/instances", json={"variables": ASKED})
+    assert begun.get_json()["waiting"][0]["kind"] == "job"
+
+    async def ended() -> bool:
+        await carry()
+        return await value("select status from instance") == "completed"
+
+    async with worker():
+        await until(ended)
+    kept = "select variables->'advice' from instance"
+    assert await value(kept) == ["drink more water"]
+    one_case = "select count(distinct case_no) from case_event where kind like 'zeebe.%' or kind like 'instance.%'"
+    assert await value(one_case) == 1
 
 
 async def test_bad_input_is_named_by_field(web: FlaskClient, admin: Actor) -> None:

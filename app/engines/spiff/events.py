@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from app.engines.spiff import compensation, happenings
+from app.engines.spiff import compensation, happenings, mapping
 from app.engines.spiff.joins import BoundaryJoin
 from app.engines.spiff.library import EventManager, TaskSpec, TaskState, elements
 from app.engines.spiff.nodes import CannotGoOn, Flow
@@ -52,8 +52,18 @@ class CatchEvent(Catching, elements.IntermediateCatchEvent):
     pass
 
 
+JOB = "job"
+"""Where a token keeps what its job is to be done with."""
+
+
 class ReceiveTask(Catching, elements.ReceiveTask):
-    pass
+    """Waits for a message, or as a service task for the job that another engine does."""
+
+    def _update_hook(self, my_task: Token) -> bool:
+        if self.job is not None and JOB not in my_task.internal_data and TaskSpec._update_hook(self, my_task):
+            given = mapping.mapped(my_task, self.job["inputs"], my_task.data, {})
+            my_task.internal_data = {**my_task.internal_data, JOB: given}
+        return super()._update_hook(my_task)
 
 
 class _Beside(Catching):

@@ -64,6 +64,8 @@ class Flow(Mixin):
     takes: mapping.Rules = ()
     gives: mapping.Rules = ()
     """Camunda's input and output parameters."""
+    job: dict[str, Any] | None = None
+    """What another engine does here: `topic`, rules of its `inputs` and `outputs`, name of its `result`."""
     shown_id: str | None = None
     """The id that waits and incidents show: also for elements that the trace leaves out."""
     bpmn_id: str | None

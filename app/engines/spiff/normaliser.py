@@ -68,6 +68,8 @@ def simplify(root: Xml) -> None:
                 _count(node)
             elif node.get("decided"):
                 _run_decision(node)
+            elif node.get("topic"):
+                _wait_for_job(root, node)
         if scope.tag == f"{_B}adHocSubProcess":
             _order(scope)
         _attach_handlers(root, scope)
@@ -167,6 +169,14 @@ def _run_decision(node: Xml) -> None:
     script = _new(node, "script")
     script.text = node.attrib.pop("decided")
     node.append(script)
+
+
+def _wait_for_job(root: Xml, node: Xml) -> None:
+    """A service task waits for its answer as for a message that nobody can send by name."""
+    own = node.get("id", "")
+    root.insert(0, _new(root, "message", id=f"{own}{MARK}job", name=f"{own}{MARK}job"))
+    node.tag = f"{_B}receiveTask"
+    node.set("messageRef", f"{own}{MARK}job")
 
 
 def needed(gateway: Xml) -> int | None:

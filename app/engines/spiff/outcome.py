@@ -58,6 +58,8 @@ class Waiting:
     name: str
     due_at: datetime | None
     task_id: UUID
+    given: dict[str, Any] | None = None
+    """What a job is to be done with. ``name`` is its topic."""
 
 
 @dataclass(frozen=True, slots=True)

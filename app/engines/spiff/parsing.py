@@ -101,17 +101,28 @@ def further(node: Any) -> dict[str, Any]:
         found["assigns"] = orjson.loads(node.get(assignment.COMPUTED))
     if node.get("needed"):
         found["needed"] = int(node.get("needed"))
-    if node.tag != f"{BPMN}scriptTask":  # its parameters have become part of its script
-        for key, tag in (("takes", "inputParameter"), ("gives", "outputParameter")):
-            rules = [_rule(p) for p in node.iterfind(f"{BPMN}extensionElements/{CAMUNDA}inputOutput/{CAMUNDA}{tag}")]
-            if rules:
-                found[key] = rules
+    found |= _parameters(node)
     if node.tag == f"{BPMN}callActivity":
         ins, outs = (node.findall(f"{BPMN}extensionElements/{CAMUNDA}{tag}") for tag in ("in", "out"))
         if ins or outs:
             found["ins"] = [_mapping(one) for one in ins if one.get("businessKey") is None]
             found["outs"] = [_mapping(one) for one in outs]
     return found
+
+
+def _parameters(node: Any) -> dict[str, Any]:
+    """Input and output parameters; those of a script task have become part of its script."""
+    if node.tag == f"{BPMN}scriptTask":
+        return {}
+    takes, gives = _rules(node, "inputParameter"), _rules(node, "outputParameter")
+    if node.get("topic"):
+        result = node.get(f"{CAMUNDA}resultVariable")
+        return {"job": {"topic": node.get("topic"), "inputs": takes, "outputs": gives, "result": result}}
+    return ({"takes": takes} if takes else {}) | ({"gives": gives} if gives else {})
+
+
+def _rules(node: Any, tag: str) -> list[list[str | None]]:
+    return [_rule(one) for one in node.iterfind(f"{BPMN}extensionElements/{CAMUNDA}inputOutput/{CAMUNDA}{tag}")]
 
 
 def _rule(parameter: Any) -> list[str | None]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.engines.spiff import assignment, codec, happenings, values
+from app.engines.spiff.events import JOB
 from app.engines.spiff.library import TaskState
 from app.engines.spiff.nodes import ManualTask
 from app.engines.spiff.outcome import OpenTask, Outcome, Status, ThrownEvent, Waiting
@@ -69,6 +70,10 @@ def _waiting(instance: Instance) -> Iterator[Waiting]:
         element = str(token.task_spec.shown_id)
         for _, due in happenings.due_times(token):
             yield Waiting("timer", element, token.task_spec.bpmn_name or element, due, token.id)
+        if token.task_spec.job is not None:
+            given = values.shown(token.internal_data.get(JOB, {}))
+            yield Waiting("job", element, token.task_spec.job["topic"], None, token.id, given)
+            continue
         definition = token.task_spec.event_definition
         for one in definition.event_definitions if isinstance(definition, happenings.Several) else [definition]:
             if isinstance(one, happenings.Message):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -227,7 +228,15 @@ async def update(session: Session, model: StoredModel, row: Any, outcome: Outcom
         parts.append(_CANCELLED)
     await _execute(session, [*parts, _EVENT], parameters)
     timed = any(item["kind"] == "timer" for item in row.waiting)
+    if any(item["kind"] == "job" for item in row.waiting):
+        await _jobs().withdraw(session, row.id, change, outcome.waiting)
     await _follow(session, model, row.id, outcome, change, troubled=row.troubled, timed=timed, new=new)
+
+
+def _jobs() -> ModuleType:
+    from app.engines.spiff import jobs  # which answers them by this module
+
+    return jobs
 
 
 def _records(model: StoredModel, tasks: list[OpenTask]) -> list[dict[str, Any]]:
@@ -254,6 +263,8 @@ async def _follow(
         key = f"{change.step}:{number}"
         payload = {"name": event.name, "payload": event.payload}
         await outbox.enqueue(session, f"bpmn-{event.kind}", key, payload, case=change.case_no, instance_id=instance_id)
+    if any(item.kind == "job" for item in outcome.waiting):
+        await _jobs().ask(session, instance_id, change, outcome.waiting)
     moves = [(entry.element_id, str(entry.event)) for entry in outcome.trace]
     await _tell(session, model, instance_id, change, outcome.variables, moves)
     for task in new:
@@ -362,6 +373,8 @@ async def cancel(session: Session, row: Any, change: Change) -> None:
     )
     stopped = [element for (element,) in elements] + [item["element_id"] for item in row.waiting]
     await session.execute(text("delete from timer where instance_id = :id"), where)
+    if any(item["kind"] == "job" for item in row.waiting):
+        await _jobs().withdraw(session, row.id, change, [])
     await session.execute(
         text("""update incident set resolved_at = now(), resolved_by = :actor
                 where instance_id = :id and resolved_at is null"""),

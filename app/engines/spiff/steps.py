@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.metrics import STEPS
 from app.core.settings import settings
-from app.engines.spiff import codec, happenings, reading, values
+from app.engines.spiff import codec, happenings, mapping, reading, values
 from app.engines.spiff.blueprints import LoadedSpec
 from app.engines.spiff.library import Event, TaskState
 from app.engines.spiff.nodes import CannotGoOn
@@ -141,6 +141,55 @@ def deliver(spec: LoadedSpec, state: bytes, event: NamedEvent, *, bounds: Bounds
         token.task_spec.catch(token, told)
         instance.guarded_update(token)
     return _run(instance)
+
+
+def answer(
+    spec: LoadedSpec, state: bytes, task_id: UUID, result: Any, *, bounds: Bounds, now: datetime
+) -> Outcome | None:
+    """Give a service task the *result* of its job and run on; None if it does not wait for one any more.
+
+    A result that is no object is the variable `result`, or the one that the task names. With output parameters only
+    what they compute is kept; a result that cannot be kept is an incident at the task.
+    """
+    instance, token = _of_job(spec, state, task_id, bounds, now)
+    if token is None:
+        return None
+    job = token.task_spec.job
+    named = {job["result"] or "result": result} if job["result"] or not isinstance(result, dict) else result
+    before = token.data
+    try:
+        values.check(named, bounds.variable_bytes)
+        if job["outputs"]:
+            named = mapping.mapped(token, job["outputs"], {**token.data, **named}, {})
+        check_total({**before, **named}, bounds.instance_bytes)
+    except Exception as error:  # noqa: BLE001 - any defect of a model or result is an incident, never a lost step
+        instance.fail(token, failure_of(error))
+        return _run(instance)
+    token.task_spec.catch(token, Event(token.task_spec.event_definition, named))
+    instance.guarded_update(token)
+    return _run(instance)
+
+
+def refuse(
+    spec: LoadedSpec, state: bytes, task_id: UUID, code: str, message: str, *, bounds: Bounds, now: datetime
+) -> Outcome | None:
+    """Tell a service task that its job failed; None if nothing in the model catches the error *code* there."""
+    instance, token = _of_job(spec, state, task_id, bounds, now)
+    if token is None or not _caught(instance, token, BpmnErrorRaised(code, message)):
+        return None
+    return _run(instance)
+
+
+def _of_job(
+    spec: LoadedSpec, state: bytes, task_id: UUID, bounds: Bounds, now: datetime
+) -> tuple[Instance, Token | None]:
+    instance = _load(spec, state, bounds, now)
+    token = instance.event_manager.tasks.get(task_id)
+    if token is None or token.task_spec.job is None:
+        return instance, None
+    instance.failures.pop(token.id, None)
+    instance.idle_steps = 0
+    return instance, token
 
 
 @lru_cache(maxsize=8)

@@ -20,10 +20,12 @@ from app.core.errors import Conflict, Invalid, NoAnswer, NotFound, TooLarge, Una
 from app.core.ids import uuid7
 from app.core.settings import settings
 from app.db.session import Session, reading, transaction
-from app.engines import control, outbox, runs
+from app.engines import control, outbox, runs, topics
 from app.engines.runs import Run
 from app.engines.spiff import lookup as people
+from app.engines.spiff import models as stored
 from app.engines.spiff.models import StoredModel
+from app.engines.topics import Asked
 from app.engines.zeebe import broker, carrier, jobs, models
 from app.engines.zeebe.variables import opened, sealed
 
@@ -56,7 +58,7 @@ async def start(
         if await session.scalar(_ONCE, {"key": name, "result": {"run": str(run_id)}}) is None:
             known = text("select result->>'run' from inbox where kind = 'zeebe.started' and key = :key")
             return UUID(await session.scalar(known, {"key": name}))
-    await request(session, actor, model, variables, run_id, business_key=business_key, case=case)
+    await request(session, actor.id, model, variables, run_id, business_key=business_key, case=case)
     await outbox.enqueue(session, carrier.START, str(run_id), {"run": str(run_id)}, case=case)
     await session.execute(text("select pg_notify('outbox', '')"))
     return run_id
@@ -64,13 +66,15 @@ async def start(
 
 async def request(
     session: Session,
-    actor: Actor,
+    started_by: int | None,
     model: StoredModel,
     variables: Mapping[str, Any],
     run_id: UUID,
     *,
     business_key: str | None = None,
     case: str | None = None,
+    instance_id: UUID | None = None,
+    task_id: UUID | None = None,
 ) -> None:
     """Write down that a run is wanted. Raises as :func:`start`."""
     if not model.active:
@@ -82,7 +86,37 @@ async def request(
         "variables": sealed(variables, models.declared_clear(model.xml)),
     }
     number = case or f"A-{await session.scalar(_CASE)}"
-    await runs.request(session, ENGINE, model.process_id, given, run_id=run_id, case=number, started_by=actor.id)
+    await runs.request(
+        session,
+        ENGINE,
+        model.process_id,
+        given,
+        run_id=run_id,
+        case=number,
+        started_by=started_by,
+        instance_id=instance_id,
+        task_id=task_id,
+    )
+
+
+@topics.serves(ENGINE)
+async def serve(session: Session, asked: Asked) -> None:
+    """A task of a model asks for an instance. Raises :class:`NotFound` for a process that is not deployed there."""
+    model = await stored.find(session, asked.name)
+    if model.engine != ENGINE:
+        raise NotFound(f"{asked.name} does not run on Zeebe.")
+    run_id = uuid7()
+    await request(
+        session,
+        asked.started_by,
+        model,
+        asked.given,
+        run_id,
+        case=asked.case,
+        instance_id=asked.instance_id,
+        task_id=asked.task_id,
+    )
+    await outbox.enqueue(session, carrier.START, str(run_id), {"run": str(run_id)}, case=asked.case)
 
 
 async def result_of(
@@ -96,7 +130,7 @@ async def result_of(
     """
     run_id = uuid7()
     async with transaction() as session:
-        await request(session, actor, model, variables, run_id)
+        await request(session, actor.id, model, variables, run_id)
     async with reading() as session:
         run = await runs.get(session, run_id)
     ends = time.monotonic() + seconds

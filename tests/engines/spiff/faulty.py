@@ -446,7 +446,7 @@ FAULTS = [
         task("", 'camunda:class="com.Foo"', "serviceTask"),
         "t",
         "no program takes this service task",
-        "make it a script or user task; external topics are not served here yet",
+        "give it the type external and a topic, pipeline:… or zeebe:…, or make it a script or user task",
     ),
     Fault(
         "link-event",

@@ -155,6 +155,13 @@ FAULTS = [
         "keep one of them",
     ),
     Fault(
+        "unbound-service",
+        task("", 'camunda:type="external" camunda:topic="invoices"', "serviceTask"),
+        "t",
+        "nothing serves the topic 'invoices'",
+        "write pipeline: or zeebe: and the name of a pipeline or process",
+    ),
+    Fault(
         "retry-cycle",
         extended("<camunda:failedJobRetryTimeCycle>R3/PT10M</camunda:failedJobRetryTimeCycle>"),
         "t",

@@ -6,6 +6,7 @@ a test that shows it.
 
 from __future__ import annotations
 
+from app.engines.spiff.checks import services
 from app.engines.spiff.checks.model import ACTIVITIES, FLOW_NODES, SCOPES, B, C, Model, kind, scope_of
 from app.engines.spiff.checks.rules_tasks import decision_of
 from app.engines.spiff.checks.structure import is_event_sub
@@ -17,7 +18,7 @@ _ELEMENTS: dict[str, tuple[str, str, str]] = {
     "subChoreography": ("unsupported-element", "choreographies are not run", "draw a process"),
     "implicitThrowEvent": ("unsupported-element", "implicit throw events are not run", "draw a throw event"),
     "serviceTask": ("unbound-service", "no program takes this service task",
-                    "make it a script or user task; external topics are not served here yet"),
+                    "give it the type external and a topic, pipeline:… or zeebe:…, or make it a script or user task"),
     "businessRuleTask": ("unbound-service", "names no decision", "choose a decision of a .dmn file, and deploy both"),
 }  # fmt: skip
 _PROGRAMS = frozenset(C + name for name in ("class", "delegateExpression", "expression", "type", "topic"))
@@ -68,11 +69,13 @@ def check(model: Model) -> None:
 
 def _check_element(model: Model, node: Xml) -> None:
     found = _ELEMENTS.get(kind(node))
+    if kind(node) == "serviceTask" and services.bind(model, node):
+        return
     if found and not (kind(node) == "businessRuleTask" and decision_of(node)):
         model.report(found[0], node, found[1], found[2])
     if kind(node) == "sendTask" and (node.get("messageRef") is None or _has_program(node)):
         model.report("unbound-service", node, "no program takes this send task",
-                     "choose a message for it; external topics are not served here yet")  # fmt: skip
+                     "choose a message for it, or make it a service task with a topic")  # fmt: skip
     if kind(node) in ("dataStoreReference",) or _touches_store(model, node):
         _check_store(model, node)
     if kind(node) == "ioSpecification" and any(kind(c) in ("dataInput", "dataOutput") for c in node):
