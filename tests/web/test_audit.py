@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from app.clinic import turns
 from app.core.settings import settings
 from app.db.session import transaction
-from app.engines import schedules
+from app.engines import pipelines, runs, schedules
 from tests import drawing
 from tests.conftest import PASSWORD_OF_ALL, RUN
 from tests.temporal import server
@@ -55,7 +55,7 @@ gone after five minutes; the pages of a payment's outcome get the form that was 
 @dataclass
 class Scene:
     """A started appointment, an instance that stopped with an incident, an hour in which a doctor sees nobody,
-    a place on the waiting list with its offer, a doctor's hours."""
+    a place on the waiting list with its offer, a doctor's hours, runs of Temporal, of Celery, and one that failed."""
 
     instance: str
     task: str
@@ -66,6 +66,8 @@ class Scene:
     hours: int
     incident: int
     run: str
+    pipeline: str
+    failed: str
 
 
 @dataclass
@@ -104,22 +106,15 @@ DOCTOR = ADMINISTRATOR | {"age": 44, "specialization": "Cardiology"}
 PAYMENT = {"ticketid": "DEMO-001", "patientid": "1", "charge": "100", "amount": "100", "discount": "0"}
 PATIENT = PERSON | {"birthday": "1980-02-03", "address": "1 Harbour Street"}
 UNWATCHED = {
-    "pipelines.start",
-    "pipelines.cancel",
-    "pipelines.retry",
     "api_appointments.reserve",
     "api_appointments.close",
     "api_appointments.reschedule",
     "api_appointments.arrival",
     "api_appointments.absence",
-    "api_bills.ask",
     "api_diagnosis.deploy",
     "api_diagnosis.analyse",
     "api_diagnosis.begin",
     "diagnosis.analyse",
-    "api_pipelines.start",
-    "api_pipelines.cancel",
-    "api_pipelines.retry",
     "api_subscriptions.subscribe",
     "api_subscriptions.unsubscribe",
 }
@@ -137,6 +132,7 @@ OF_NO_CASE = (
     "signal",
     "clock",
     "temporal",
+    "celery",
 )
 """What the kind of an event of no case begins with; a planned run is a `schedule`, as a doctor's day is."""
 
@@ -402,6 +398,26 @@ CHANGES: dict[str, Change] = {
     "api_tasks.publish": Change(
         ["message.received"], path=lambda _: f"{API}/messages", given=lambda _: {"json": {"name": "Called"}}
     ),
+    "api_bills.ask": Change(
+        ["temporal.requested"],
+        path=lambda _: f"{API}/bills",
+        given=lambda _: {"json": {"ticketid": "DEMO-001", "charge": "80.00"}},
+    ),
+    "pipelines.start": Change(["celery.requested"], "ops", lambda _: "/pipelines/nothing"),
+    "pipelines.cancel": Change(["celery.cancelled"], "ops", lambda at: f"/pipelines/runs/{at.pipeline}/cancel"),
+    "pipelines.retry": Change(["celery.requested"], "ops", lambda at: f"/pipelines/runs/{at.failed}/retry"),
+    "api_pipelines.start": Change(
+        ["celery.requested"], "ops", lambda _: f"{API}/pipelines/nothing/runs", lambda _: {"json": {}}
+    ),
+    "api_pipelines.cancel": Change(
+        ["celery.cancelled"],
+        "ops",
+        lambda at: f"{API}/pipelines/runs/{at.pipeline}",
+        lambda _: {"json": {"reason": "not needed"}},
+    ),
+    "api_pipelines.retry": Change(
+        ["celery.requested"], "ops", lambda at: f"{API}/pipelines/runs/{at.failed}/retry", lambda _: {"json": {}}
+    ),
     "api_login_report.trigger": Change(["temporal.requested"], "ops", lambda _: "/login/dag/report/login/count"),
     "api_tasks.broadcast": Change(
         ["signal.broadcast"], path=lambda _: f"{API}/signals", given=lambda _: {"json": {"name": "Called"}}
@@ -466,7 +482,20 @@ async def scene(caller: Callable[[str], Caller]) -> Scene:
     incident = await value("select id from incident")
     run = caller("ops").open("POST", "/login/dag/report/login/count").get_json()["run_id"]
     agenda = block or 0, entry or 0, str(offer), hours or 0
-    return Scene(instance["id"], task, broken["id"], *agenda, incident, run)
+    return Scene(instance["id"], task, broken["id"], *agenda, incident, run, *await asked_of_celery())
+
+
+async def asked_of_celery() -> tuple[str, str]:
+    """A run of a pipeline, and one that failed."""
+    async with transaction() as session:
+        await session.execute(
+            text("""insert into pipeline (name, title, description, input_schema, roles)
+                    values ('nothing', 'Nothing', '', '{"type": "object", "properties": {}}', '{ops}')""")
+        )
+        made = await pipelines.start(session, "nothing", {})
+        failed = await pipelines.start(session, "nothing", {})
+        await runs.failed(session, failed, "task-failed", "nothing failed")
+    return str(made), str(failed)
 
 
 @pytest.fixture
