@@ -39,7 +39,7 @@ MENU = (
     ("admin.show", "Administration", ("admin",)),
     ("mailbox.listing", "Mail", ("admin", "ops", "staff")),
 )
-PARTS = {"visits": "schedule", "waitlist": "schedule", "sheets": "schedule"}
+PARTS = {"cases": "instances", "visits": "schedule", "waitlist": "schedule", "sheets": "schedule"}
 """Pages that belong to the page of another module in the menu."""
 STATES = {
     "ready": "open",
@@ -47,6 +47,7 @@ STATES = {
     "completed": "completed",
     "cancelled": "cancelled",
     "running": "running",
+    "requested": "asked for",
     "failed": "needs attention",
     "arrived": "waiting",
     "checked-in": "in room",

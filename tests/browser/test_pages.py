@@ -77,6 +77,7 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "instances": ("ops", "/instances"),
     "no instance": ("ops", "/instances?case=none"),
     "instance": ("staff", instance),
+    "case": ("staff", lambda web: f"/cases/{web.start()['case']}"),
     "instance with an incident": ("ops", stopped),
     "models": ("modeler", "/models"),
     "model": ("modeler", f"/models/{APPOINTMENT}"),
