@@ -97,8 +97,9 @@ def until(true: Callable[[], Any], seconds: float = 420) -> Any:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Its environment is made while other tests run."""
-    if RUN in os.environ and any(item.path.parent == Path(__file__).parent for item in session.items):
+    """Its environment is made while other tests run, where any of these does."""
+    runs = RUN in os.environ and not session.config.option.collectonly
+    if runs and any(item.path.parent == Path(__file__).parent for item in session.items):
         (folder() / "foreseen").touch()
 
 

@@ -98,7 +98,7 @@ def test_a_run_that_is_ended_leaves_no_process(folder: Path, number: signal.Sign
     process = run(folder, "--fast", "-n0", f"{ROOT}/tests/db")
     until(lambda: any("valkey-server" in line or "postgres" in line for line in leftovers(folder)))
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     until(lambda: leftovers(folder) == [], 60)
 
 
