@@ -1,6 +1,7 @@
-"""The relay process: sends the outbox, fires timers, goes on with long steps, offers freed slots. Any number may run.
+"""The relay process: sends the outbox, fires timers, goes on with long steps, offers freed slots, reminds patients.
 
-LISTEN wakes it at a commit; polling is the fallback. It outlives the database: while that is away, it tries again.
+Any number may run. LISTEN wakes it at a commit; polling is the fallback. It outlives the database: while that is away,
+it tries again.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from app.core.lifetime import die_with_parent_if_asked
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import dispose
-from app.engines import dags, heartbeat, offers, relay
+from app.engines import dags, heartbeat, offers, relay, reminders
 from app.engines.spiff import timers
 
 T = TypeVar("T")
+REMIND_SECONDS = 30
 KIND = "relay"
 DRAIN_SECONDS = 20
 OFFER_SECONDS = 5
@@ -61,7 +63,7 @@ class Relay:
                 raise end
 
     def _loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        return self._listen(), self._send(), self._fire(), self._offer(), self._follow(), self._beat()
+        return self._listen(), self._send(), self._fire(), self._offer(), self._remind(), self._follow(), self._beat()
 
     async def _listen(self) -> None:
         while not self._stop.is_set():
@@ -108,6 +110,11 @@ class Relay:
         while not self._stop.is_set():
             await self._surviving(offers.make())
             await self._pause(OFFER_SECONDS)
+
+    async def _remind(self) -> None:
+        while not self._stop.is_set():
+            await self._surviving(reminders.make())
+            await self._pause(REMIND_SECONDS)
 
     async def _follow(self) -> None:
         """Look after what other engines do not report by themselves."""

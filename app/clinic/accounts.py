@@ -269,10 +269,12 @@ async def insert(
     display_name: str = "",
     email: str = "",
     by: Actor | None = None,
+    itself: bool = False,
     disabled: bool = False,
 ) -> int:
     """A new account from checked fields and a password that is hashed already. Raises :class:`Conflict`.
 
+    With *itself* the trail names the new account as who made it: somebody signs up.
     With *disabled* nobody can sign in to it until :func:`enable`: the rest of a sign-up is still to come.
     """
     try:
@@ -293,7 +295,8 @@ async def insert(
     except IntegrityError as error:
         raise Conflict(f"The user name {username!r} is taken.") from error
     data = {"username": username, "roles": chosen}
-    await audit.record(session, "account.created", actor_id=by.id if by else None, data=data)
+    made_by = by.id if by else number if itself else None
+    await audit.record(session, "account.created", actor_id=made_by, data=data)
     return int(number or 0)
 
 

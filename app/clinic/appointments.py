@@ -78,8 +78,9 @@ _BOOK = text("""
             tstzrange(:begins, :ends), 'booked', :instance_id, :overbooked, :by)
 """)
 _MOVE = text("""
-    update appointment set during = tstzrange(:begins, :ends), date_scheduled = :day, time_scheduled = :at,
-        consult_hrs = :hours, overbooked = null, version = version + 1, changed_at = dams_now(), changed_by = :by
+    update appointment set docid = :docid, during = tstzrange(:begins, :ends), date_scheduled = :day,
+        time_scheduled = :at, consult_hrs = :hours, overbooked = null, version = version + 1,
+        changed_at = dams_now(), changed_by = :by
     where ticketid = :ticketid
 """)
 _CASE = "(select i.case_no from instance i where i.id = a.instance_id)"
@@ -154,12 +155,13 @@ async def reschedule(
     day: date,
     at: time,
     fold: int | None = None,
-    consult_hrs: Decimal | None = None,
     *,
+    docid: str | None = None,
+    length: timedelta | None = None,
     by: int | None = None,
 ) -> Appointment:
-    """Move an appointment that nobody has come to yet; the old time is free at once. Moving it to where it is changes
-    nothing.
+    """Move an appointment that nobody has come to yet, also to another doctor; its old time is free at once. Moving it
+    to where it is changes nothing.
 
     Raises :class:`NotFound`, :class:`Invalid`, :class:`Conflict` and :class:`Forbidden` as :func:`book` does, and
     :class:`Conflict` for one that is over.
@@ -167,20 +169,22 @@ async def reschedule(
     old = await _locked(session, actor, ticketid)
     if old.status not in MOVABLE:
         raise Conflict(f"This appointment is {old.status} and cannot be moved.", status_of_appointment=old.status)
-    length = old.ends - old.begins if consult_hrs is None else None
-    hours = old.consult_hrs if consult_hrs is None else consult_hrs
-    wanted = Wanted(ticketid, old.patientid, old.docid, old.priority_level, day, at, hours, fold, length)
+    docid = docid or old.docid
+    hours = old.consult_hrs if length is None else hours_of(length)
+    length = length or old.ends - old.begins
+    wanted = Wanted(ticketid, old.patientid, docid, old.priority_level, day, at, hours, fold, length)
     try:
         async with session.begin_nested():
             begins, ends = await check(session, actor, wanted, lock=True)
-            if (begins, ends) == (old.begins, old.ends):
+            if (docid, begins, ends) == (old.docid, old.begins, old.ends):
                 return old
-            await slots.take(session, actor, old.docid, begins, ends, None)
-            given = {"begins": begins, "ends": ends, "day": day, "at": at, "hours": hours, "ticketid": ticketid}
-            await session.execute(_MOVE, given | {"by": actor.id if actor else by})
+            await slots.take(session, actor, docid, begins, ends, None)
+            given = {"docid": docid, "begins": begins, "ends": ends, "by": actor.id if actor else by}
+            await session.execute(_MOVE, given | {"day": day, "at": at, "hours": hours, "ticketid": ticketid})
     except (IntegrityError, slots.Taken) as error:
         raise await _refusal(session, error, wanted) from error
-    return await _told(session, actor, by, ticketid, "rescheduled", was=old.begins.isoformat())
+    former = {"former": old.docid} if docid != old.docid else {}
+    return await _told(session, actor, by, ticketid, "rescheduled", was=old.begins.isoformat(), **former)
 
 
 async def cancel(

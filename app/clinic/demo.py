@@ -74,6 +74,7 @@ async def seed(session: Session, password: str) -> None:
     await session.execute(_insert("administrator", _ADMINISTRATOR), [*_administrators()])
     await session.execute(_insert("doctor", _DOCTOR), [*_doctors()])
     await session.execute(_insert("patient", _PATIENT), [*_patients()])
+    await _name_logins(session)
     await session.execute(_insert("appointment", _APPOINTMENT, ", during"), [*_appointments()])
     await _agenda(session)
     if not await session.scalar(text("select exists(select from diagnosis)")):
@@ -117,6 +118,15 @@ async def _logins(session: Session, usernames: list[str]) -> None:
         text("insert into login (username, password) values (:username, :password) on conflict do nothing"),
         [{"username": username, "password": accounts.NO_SIGN_IN} for username in usernames],
     )
+
+
+async def _name_logins(session: Session) -> None:
+    """Whoever has a profile is shown by its name, also those who do not sign in."""
+    for table in ("administrator", "doctor", "patient"):
+        await session.execute(
+            text(f"""update login l set display_name = concat(p.firstname, ' ', p.lastname), email = p.email
+                     from {table} p where p.username = l.username and l.display_name = ''""")  # noqa: S608 - three names
+        )
 
 
 _PERSON = ("username", "role", "firstname", "midname", "lastname", "email", "mobile")

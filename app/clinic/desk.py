@@ -63,16 +63,20 @@ async def book(session: Session, actor: Actor, wanted: Wanted) -> Appointment:
 
 
 async def move(
-    session: Session, actor: Actor, ticketid: str, version: int | None, begins: datetime
+    session: Session, actor: Actor, ticketid: str, version: int | None, begins: datetime, docid: str | None = None
 ) -> tuple[Appointment, Appointment]:
-    """Move an appointment to another slot of its doctor: how it was, and how it is.
+    """Move an appointment to another slot, of its doctor or of *docid*: how it was, and how it is.
 
     Raises as :func:`app.clinic.appointments.reschedule` and :func:`seen` do, and :class:`Invalid` without a slot.
     """
     old = await seen(session, actor, ticketid, version)
-    await _slot(session, old.docid, begins)
+    docid = docid or old.docid
+    slot = await _slot(session, docid, begins)
     local = begins.astimezone(local_time.zone())
-    return old, await appointments.reschedule(session, actor, ticketid, local.date(), local.time(), local.fold)
+    length = slot.ends - slot.begins if docid != old.docid else None
+    return old, await appointments.reschedule(
+        session, actor, ticketid, local.date(), local.time(), local.fold, docid=docid, length=length
+    )
 
 
 async def walk_in(session: Session, actor: Actor, patientid: int, docid: str, overbooked: str | None) -> Appointment:

@@ -32,6 +32,7 @@ class Patient:
     address: str
     profession: str
     date_registered: date
+    reminders: bool
 
     @property
     def name(self) -> str:

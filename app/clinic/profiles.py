@@ -85,10 +85,11 @@ def read(role: int, given: Mapping[str, Any]) -> Person:
     try:
         return KINDS[role][1].model_validate(given)
     except ValidationError as error:
-        raise Invalid(dict(_told(one) for one in error.errors())) from error
+        raise Invalid(dict(told(one) for one in error.errors())) from error
 
 
-def _told(one: Any) -> tuple[str, str]:
+def told(one: Any) -> tuple[str, str]:
+    """The field and the sentence of one error that pydantic found."""
     field, sentence = ".".join(str(part) for part in one["loc"]), str(one["msg"])
     if not field and ": " in sentence:
         field, _, sentence = sentence.removeprefix("Value error, ").partition(": ")

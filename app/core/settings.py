@@ -174,6 +174,7 @@ class Web(Section):
     view_timeout_seconds: float = 30.0
     max_body_bytes: int = 4 * 1024 * 1024
     secure_cookies: bool = True
+    sign_up: bool = True
 
 
 class Clinic(Section):

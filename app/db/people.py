@@ -137,3 +137,5 @@ class Patient(ProfileColumns, Base):
     profession: Mapped[str] = mapped_column(String(100))
     address: Mapped[str] = mapped_column(String(200))
     date_registered: Mapped[date]
+    reminders: Mapped[bool] = mapped_column(server_default=text("true"))
+    """Whether a mail is sent before each visit."""

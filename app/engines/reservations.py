@@ -11,7 +11,7 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 
-from app.clinic import appointments, local_time
+from app.clinic import appointments, local_time, patients
 from app.clinic.appointments import Appointment, Wanted
 from app.core import envelope
 from app.core.actor import Actor
@@ -144,8 +144,10 @@ async def send_changed(effect: Effect) -> None:
 
 
 async def remind(session: Session, found: Appointment, key: str) -> None:
-    """Mail the patient about an appointment that still stands, once for each *key*; nothing says why they come."""
-    if found.status not in ("booked", "pending"):
+    """Mail a patient who wants it about an appointment that still stands, once for each *key*; nothing says why they
+    come."""
+    who = await patients.find(session, found.patientid)
+    if found.status not in ("booked", "pending") or not who.reminders:
         return
     when = local_time.spelt(found.begins)
     text = f"You have an appointment on {when}. Your ticket is {found.ticketid}.\n\nIf you cannot come, tell us.\n"

@@ -5,11 +5,12 @@ Everything happens in the caller's transaction; mails and words leave by the out
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import text
 
-from app.clinic import appointments, desk, local_time
+from app.clinic import appointments, day, desk, local_time
 from app.clinic.appointments import Appointment, Wanted
 from app.core.actor import Actor
 from app.core.errors import Invalid
@@ -40,12 +41,20 @@ async def walk_in(session: Session, actor: Actor, patientid: int, docid: str, ov
     return made
 
 
-async def move(session: Session, actor: Actor, ticketid: str, version: int | None, begins: datetime) -> Appointment:
-    """Move it to another slot and tell everybody. Raises as :func:`app.clinic.desk.move` does."""
-    old, made = await desk.move(session, actor, ticketid, version, begins)
+async def move(
+    session: Session, actor: Actor, ticketid: str, version: int | None, begins: datetime, docid: str | None = None
+) -> Appointment:
+    """Move it to another slot and tell everybody, a doctor who loses it too. Raises as :func:`app.clinic.desk.move`."""
+    old, made = await desk.move(session, actor, ticketid, version, begins, docid)
     if made.version != old.version:
         now, was = local_time.spelt(made.begins), local_time.spelt(old.begins)
-        await tell(session, made, f"Appointment moved to {now}", f"It was on {was}; it is now on {now}.")
+        sentence = f"It was on {was}; it is now on {now}."
+        if made.docid != old.docid:
+            who = await day.doctor(session, made.docid)
+            sentence = f"It was on {was}; it is now on {now} with {who.name}."
+            subject = f"Appointment of {was} goes to {who.name}"
+            await _mail(session, replace(made, docid=old.docid), "former", subject, "It is no longer yours.")
+        await tell(session, made, f"Appointment moved to {now}", sentence)
         await changed(session, made)
     return made
 

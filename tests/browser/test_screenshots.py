@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import somebody
+from tests.browser.test_schedule import open_day
 from tests.serving import Served
+
+DAY = open_day(9)
+VISITS = """
+    insert into appointment (ticketid, patientid, docid, priority_level, date_scheduled, time_scheduled, consult_hrs,
+                             during, status)
+    select 'PIC-' || n, 10 + n, 'HSP-' || 200 + n % 6, 1 + n % 5, day, at, 0.5,
+           tstzrange(begins, begins + interval '30 min'),
+           (array['fulfilled', 'checked-in', 'arrived', 'booked'])[least(4, 1 + n / 5)]
+    from (select n, $1::date as day, time '09:00' + n / 6 * interval '1 hour' as at from generate_series(0, 23) n) each,
+         lateral (select (day + at) at time zone 'America/New_York' as begins) instant
+"""
+WAITING = """
+    insert into waiting_entry (patientid, docid, specialization, earliest, latest, priority_level)
+    select 35 + n, null, (array['Neurology', 'Cardiology', 'Pediatrics'])[n], $1::date, $1::date + 30, n
+    from generate_series(1, 3) n
+"""
 
 
 def taken(folder: Path) -> set[str]:
     return {path.stem for path in folder.glob("*.png")}
+
+
+async def picture(page: Page, folder: Path, name: str, width: int = 1280, height: int = 800) -> None:
+    await page.screenshot(path=folder / f"{name}.png", clip={"x": 0, "y": 0, "width": width, "height": height})
 
 
 async def test_the_pages_of_readme_can_be_pictured(browser: Browser, served: Served, tmp_path: Path) -> None:
@@ -30,10 +52,47 @@ async def test_the_pages_of_readme_can_be_pictured(browser: Browser, served: Ser
             page = await person.open(path)
             if name in ("task", "instance"):
                 await expect(page.locator(".djs-element.current")).to_have_count(1)
-            await page.screenshot(path=folder / f"{name}.png", clip={"x": 0, "y": 0, "width": 1280, "height": 800})
+            await picture(page, folder, name)
     async with somebody(browser, served, "390") as person:
         await person.sign_in("staff")
         page = await person.open(pages["task"])
         await expect(page.locator(".djs-element.current")).to_have_count(1)
         await page.screenshot(path=folder / "task-390.png")
     assert taken(folder) >= {"home", "task", "instance", "models", "task-390"}
+
+
+async def test_the_front_desks_pages_can_be_pictured(browser: Browser, served: Served, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("DAMS_SCREENSHOTS", tmp_path))
+    await _fill(served, DAY)
+    pages = {
+        "schedule": ("staff", f"/schedule?day={DAY}"),
+        "visit": ("staff", "/schedule/visits/PIC-20"),
+        "waiting": ("staff", "/waiting"),
+        "patient": ("doctor", "/patients/1"),
+        "sheet": ("staff", f"/schedule/sheet?day={DAY}"),
+        "admin": ("admin", "/admin"),
+    }
+    for name, (user, path) in pages.items():
+        async with somebody(browser, served) as person:
+            await person.sign_in(user)
+            await picture(await person.open(path), folder, name)
+    phone = {
+        "my-390": ("patient", "/my"),
+        "schedule-390": ("doctor", f"/schedule?day={DAY}"),
+        "register-390": ("", "/register"),
+    }
+    for name, (user, path) in phone.items():
+        async with somebody(browser, served, "390") as person:
+            if user:
+                await person.sign_in(user)
+            await picture(await person.open(path), folder, name, 390, 844)
+    await served.rows("delete from slot_offer where entry_id in (select id from waiting_entry where patientid > 35)")
+    await served.rows("delete from waiting_entry where patientid between 36 and 38")
+    await served.rows("delete from appointment where ticketid like 'PIC-%'")
+    assert taken(folder) >= {*pages, *phone}
+
+
+async def _fill(served: Served, day: date) -> None:
+    """A busy day of six doctors in all states, and three who wait."""
+    await served.rows(VISITS, day)
+    await served.rows(WAITING, day)

@@ -112,16 +112,24 @@ class Agenda(RuleBasedStateMachine):
                 del self.held[person.username]
 
     @precondition(lambda self: self.booked)
-    @rule(person=st.sampled_from(PEOPLE), data=st.data(), at=st.sampled_from(TIMES))
-    def move(self, person: Actor, data: st.DataObject, at: time) -> None:
+    @rule(
+        person=st.sampled_from(PEOPLE),
+        data=st.data(),
+        docid=st.sampled_from((None, *DOCTORS)),
+        at=st.sampled_from(TIMES),
+    )
+    def move(self, person: Actor, data: st.DataObject, docid: str | None, at: time) -> None:
+        """To another time, another doctor, or both; to where it is already changes nothing."""
         ticket = data.draw(st.sampled_from(sorted(self.booked)))
-        docid, patient, before = self.booked[ticket]
-        free = before == at or (not self._taken(docid, at, person) and not self._busy(patient, at, ticket))
-        answer = self._do(desk.move, person, ticket, None, instant(at))
+        former, patient, before = self.booked[ticket]
+        to = docid or former
+        stays = (former, before) == (to, at)
+        free = stays or (not self._taken(to, at, person) and not self._busy(patient, at, ticket))
+        answer = self._do(desk.move, person, ticket, None, instant(at), docid)
         assert isinstance(answer, tuple) == free, answer
         if free:
-            self.booked[ticket] = (docid, patient, at)
-            if before != at and self.held.get(person.username) == (docid, at):
+            self.booked[ticket] = (to, patient, at)
+            if not stays and self.held.get(person.username) == (to, at):
                 del self.held[person.username]
 
     @precondition(lambda self: self.booked)
@@ -162,15 +170,15 @@ class Agenda(RuleBasedStateMachine):
 
     @invariant()
     def nobody_is_in_two_places(self) -> None:
-        async def look() -> tuple[int, int, set[str]]:
+        async def look() -> tuple[int, int, set[tuple[str, str]]]:
             async with reading() as session:
-                live = await session.execute(text(f"select ticketid from appointment where {LIVE}"))  # noqa: S608
-                tickets = set(live.scalars())
+                live = await session.execute(text(f"select ticketid, docid from appointment where {LIVE}"))  # noqa: S608
+                tickets = {(row.ticketid, row.docid) for row in live}
                 return await session.scalar(OVERLAPS) or 0, await session.scalar(CLASHES) or 0, tickets
 
         overlaps, clashes, tickets = loop_thread.run(look())
         assert (overlaps, clashes) == (0, 0)
-        assert tickets == set(self.booked)
+        assert tickets == {(ticket, docid) for ticket, (docid, _patient, _at) in self.booked.items()}
 
 
 @pytest.fixture

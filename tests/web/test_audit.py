@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.clinic import turns
+from app.clinic import contacts, patients, turns
 from app.core.settings import settings
 from app.db.session import transaction
 from app.engines import pipelines, runs, schedules
@@ -55,7 +55,8 @@ gone after five minutes; the pages of a payment's outcome get the form that was 
 @dataclass
 class Scene:
     """A started appointment, an instance that stopped with an incident, an hour in which a doctor sees nobody,
-    a place on the waiting list with its offer, a doctor's hours, runs of Temporal, of Celery, and one that failed."""
+    a place on the waiting list with its offer, a doctor's hours, runs of Temporal, of Celery, and one that failed,
+    patients' contact data as a page shows them."""
 
     instance: str
     task: str
@@ -68,6 +69,7 @@ class Scene:
     run: str
     pipeline: str
     failed: str
+    seen: dict[int, str]
 
 
 @dataclass
@@ -105,6 +107,7 @@ ADMINISTRATOR = PERSON | {"empid": "HSP-900", "position": "Night shift"}
 DOCTOR = ADMINISTRATOR | {"age": 44, "specialization": "Cardiology"}
 PAYMENT = {"ticketid": "DEMO-001", "patientid": "1", "charge": "100", "amount": "100", "discount": "0"}
 PATIENT = PERSON | {"birthday": "1980-02-03", "address": "1 Harbour Street"}
+CONTACT = {"email": "new@demo.example", "mobile": "555-0199", "address": "2 Harbour Street", "reminders": "true"}
 UNWATCHED = {
     "api_appointments.reserve",
     "api_appointments.close",
@@ -121,6 +124,7 @@ UNWATCHED = {
 """Not watched here yet: they need the engine that they ask. A new route goes into CHANGES, not in here."""
 OF_NO_CASE = (
     "appointment",
+    "patient",
     "schedule",
     "waiting",
     "hours",
@@ -232,6 +236,22 @@ CHANGES: dict[str, Change] = {
     "waitlist.withdraw": Change(["waiting.withdrawn"], path=lambda at: f"/waiting/{at.entry}/withdraw"),
     "waitlist.accept": Change(["waiting.taken", "appointment.booked"], path=lambda at: f"/offers/{at.offer}/accept"),
     "waitlist.decline": Change(["waiting.declined"], path=lambda at: f"/offers/{at.offer}/decline"),
+    "register.send": Change(
+        ["account.created", "profile.added", "account.signed-in"],
+        path=lambda _: "/register",
+        given=lambda _: {"data": PATIENT | {"username": "newcomer", "password": "long-enough-1"}},
+    ),
+    "people.contact": Change(
+        ["patient.contact-changed"],
+        path=lambda _: "/patients/7/contact",
+        given=lambda at: {"data": CONTACT | {"was": at.seen[7]}},
+    ),
+    "my.contact": Change(
+        ["patient.contact-changed"],
+        "patient",
+        lambda _: "/my/contact",
+        lambda at: {"data": CONTACT | {"was": at.seen[1]}},
+    ),
     "my.move": Change(
         ["appointment.rescheduled"],
         "patient",
@@ -348,6 +368,16 @@ CHANGES: dict[str, Change] = {
         "ops",
         lambda at: f"{API}/instances/{at.broken}/incidents/1/resolve",
         lambda _: {"json": {"variables": {"missing": 1}}},
+    ),
+    "api_tasks.assign": Change(
+        ["task.reassigned"],
+        path=lambda at: f"{API}/tasks/{at.task}/assign",
+        given=lambda _: {"json": {"assignee": "doctor"}},
+    ),
+    "api_tasks.comment": Change(
+        ["comment.added"],
+        path=lambda at: f"{API}/tasks/{at.task}/comments",
+        given=lambda _: {"json": {"comment": "She called twice."}},
     ),
     "api_tasks.claim": Change(["task.claimed"], path=lambda at: f"{API}/tasks/{at.task}/claim"),
     "api_tasks.release": Change(["task.claimed", "task.released"], path=lambda at: f"{API}/tasks/{at.task}/release"),
@@ -478,11 +508,12 @@ async def scene(caller: Callable[[str], Caller]) -> Scene:
                     values (9, 'HSP-203', current_date, current_date + 90) returning id""")
         )
         offer = (await turns.offer_next(session))[0].id
+        seen = {number: contacts.seen(await patients.find(session, number)) for number in (1, 7)}
     task = instance["tasks"][0]["id"]
     incident = await value("select id from incident")
     run = caller("ops").open("POST", "/login/dag/report/login/count").get_json()["run_id"]
     agenda = block or 0, entry or 0, str(offer), hours or 0
-    return Scene(instance["id"], task, broken["id"], *agenda, incident, run, *await asked_of_celery())
+    return Scene(instance["id"], task, broken["id"], *agenda, incident, run, *await asked_of_celery(), seen)
 
 
 async def asked_of_celery() -> tuple[str, str]:

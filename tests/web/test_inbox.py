@@ -73,3 +73,62 @@ def test_a_comment_is_read_by_everybody_of_the_case(
     page = visitor("doctor").get(f"/tasks/{task}").text
     assert "&lt;b&gt;She called&lt;/b&gt; twice." in page
     visitor("patient").post(f"/tasks/{task}/comments", 404, comment="mine")
+
+
+def test_tasks_are_chosen_by_state_and_by_the_name_that_the_model_gives_them(
+    caller: Callable[[str], Caller], visitor: Callable[[str], Visitor]
+) -> None:
+    caller("modeler").deploy(URGENT)
+    desk, person = caller("staff"), visitor("staff")
+    plain = desk.start()["tasks"][0]["id"]
+    urgent = desk.start("Urgent", variables={"patientid": 1})["tasks"][0]["id"]
+    assert shown(person, "name=specialization") == {f"/tasks/{plain}"}
+    assert shown(person, "name=no-such-task") == set()
+    following = desk.complete(plain, specialization="Cardiology")["tasks"][0]["id"]
+    assert shown(person, "state=completed") == {f"/tasks/{plain}"}
+    assert shown(person, "state=completed&name=doctors") == set()
+    assert shown(person, "state=ready") == {f"/tasks/{urgent}", f"/tasks/{following}"}
+    assert shown(person, "state=nonsense") == {f"/tasks/{urgent}", f"/tasks/{following}"}
+    found = desk("GET", "/tasks?state=completed&name=Specialization")["items"]
+    assert [(one["id"], one["state"]) for one in found] == [(plain, "completed")]
+    assert desk("GET", "/tasks?name=t")["items"] != []
+    desk("GET", "/tasks?state=nonsense", 422)
+    assert caller("patient")("GET", "/tasks?state=completed")["items"] == []
+
+
+async def test_the_api_gives_a_task_away_and_takes_comments(caller: Callable[[str], Caller]) -> None:
+    desk = caller("staff")
+    task = desk.start()["tasks"][0]["id"]
+    assert desk("POST", f"/tasks/{task}/comments", 201, json={"comment": "She called."})["comments"][0]["by"]
+    desk("POST", f"/tasks/{task}/comments", 422, json={"comment": "  "})
+    desk("POST", f"/tasks/{task}/comments", 422, json={})
+    refused = desk("POST", f"/tasks/{task}/assign", 422, json={"assignee": "patient"})
+    assert "none of those" in refused["errors"]["assignee"]
+    moved = desk("POST", f"/tasks/{task}/assign", json={"assignee": "doctor"})
+    assert moved["tasks"][0]["assignee"] == "doctor"
+    desk("POST", f"/tasks/{task}/assign", 409, json={"assignee": "admin"})
+    said = caller("doctor")("GET", f"/tasks/{task}/comments")["comments"]
+    assert [(one["comment"], one["by"], one["task"]) for one in said] == [("She called.", "Rosa Alvarez", task)]
+    caller("patient")("GET", f"/tasks/{task}/comments", 404)
+    caller("patient")("POST", f"/tasks/{task}/assign", 404, json={"assignee": "doctor"})
+
+
+def test_who_loses_a_race_over_the_api_is_told_what_counts(caller: Callable[[str], Caller]) -> None:
+    task = caller("staff").start()["tasks"][0]["id"]
+    caller("doctor").complete(task, specialization="Neurology")
+    lost = caller("staff").complete(task, 409, specialization="Cardiology")
+    assert (lost["first_by"], lost["counts"]) == ("Dr. Mina Sato", {"specialization": "Neurology"})
+
+
+def test_an_instance_shows_every_task_with_its_state_and_times(caller: Callable[[str], Caller]) -> None:
+    desk = caller("staff")
+    instance = desk.start()
+    desk.complete(instance["tasks"][0]["id"], specialization="Cardiology")
+    found = desk("GET", f"/instances/{instance['id']}/tasks")
+    assert [one["state"] for one in found] == ["completed", "ready", "future", "future"]
+    assert found[0]["ended_by"] == "staff"
+    assert found[0]["ended_at"] >= found[0]["created_at"]
+    assert found[2]["id"] is None
+    desk("DELETE", f"/instances/{instance['id']}", 202, json={"reason": "not needed"})
+    assert [one["state"] for one in desk("GET", f"/instances/{instance['id']}/tasks")] == ["completed", "cancelled"]
+    caller("patient")("GET", f"/instances/{instance['id']}/tasks", 404)

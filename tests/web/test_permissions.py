@@ -28,9 +28,12 @@ PUBLIC_ROUTES = {
     "GET /api/v1/openapi.json",
     "GET /api/v1/docs",
     "GET /ical/<secret>.ics",
+    "GET /register",
+    "POST /register",
 }
 """What anybody may ask for. A page that is added here has to say why in its review. A calendar program signs in
-nowhere, so the address of a feed is its secret; it names no patient and can be revoked."""
+nowhere, so the address of a feed is its secret; it names no patient and can be revoked. Who signs up has no
+account yet; a setting closes that page."""
 
 
 def test_every_route_declares_a_permission(app: Flask) -> None:

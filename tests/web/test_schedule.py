@@ -340,3 +340,31 @@ async def test_a_race_for_one_slot_has_one_winner_and_clear_answers_for_the_othe
         )
         == 1
     )
+
+
+async def test_an_appointment_goes_to_another_doctor_and_all_three_are_told(desk: Visitor) -> None:
+    made = await booked(desk)
+    page = html.fromstring(desk.get(f"/schedule/visits/{made.ticketid}").text)
+    others = page.xpath("string(//a[text()='With another doctor']/@href)")
+    grid = html.fromstring(desk.get(others.replace(f"day={made.date_scheduled}", f"day={open_day()}")).text)
+    assert len({one.partition(" ")[0] for one in grid.xpath("//button[@name='slot']/@value")}) >= 1
+    to = f"/schedule/visits/{made.ticketid}/move"
+    desk.post(to, 303, slot=slot(10, docid="HSP-202"), version=made.version)
+    (moved,) = await rows("select * from appointment where ticketid = :t", t=made.ticketid)
+    assert (moved.docid, moved.during.lower, moved.patientid) == ("HSP-202", at(10), made.patientid)
+    keys = [key.rpartition(":")[2] for key in await mails(made.ticketid) if f":{moved.version}:" in key]
+    assert sorted(keys) == ["doctor", "former", "patient"]
+    sent = {
+        row.key.rpartition(":")[2]: row.payload
+        for row in await rows(
+            "select key, payload from outbox where key like :k", k=f"visit:{made.ticketid}:{moved.version}:%"
+        )
+    }
+    assert sent["doctor"]["to_login"] != sent["former"]["to_login"]
+    assert "with Dr." in sent["patient"]["text"]
+    assert await visit(docid=DOCTOR) is None
+    again = await booked(desk, patient=8)
+    taken = desk.post(f"/schedule/visits/{again.ticketid}/move", 409, slot=slot(10, docid="HSP-202"), version=1)
+    assert "not free" in taken.text
+    desk.post(f"/schedule/visits/{again.ticketid}/move", 422, slot=slot(3, docid="HSP-202"), version=1)
+    assert (await visit()).docid == DOCTOR

@@ -20,7 +20,7 @@ from app.core.ids import uuid7
 from app.db import driver
 from app.db.driver import Statement
 from app.db.session import Session
-from app.engines.spiff import choices, effects, forms, lookup, messages, models, saving, steps
+from app.engines.spiff import choices, effects, forms, lookup, messages, models, saving, steps, timeline
 from app.engines.spiff.limits import bounds
 from app.engines.spiff.listeners import Heard
 from app.engines.spiff.models import StoredModel
@@ -105,7 +105,8 @@ async def complete(
 
     Raises:
         NotFound: no such task, or not one this person may see.
-        Conflict: somebody completed or claimed it first; `context` has `first_by` and `first_at`.
+        Conflict: somebody completed or claimed it first; `context` has `first_by`, `first_at` and, in `counts`, what
+            was entered.
         Invalid: fields that must be mended; nothing was written.
     """
     _check_texts(key=key)
@@ -114,7 +115,7 @@ async def complete(
         raise NotFound("There is no such task for you.")
     if row.task_state == "completed" and key and row.completion_key == key and row.ended_by == actor.id:
         return await lookup.view(session, actor, row.id)
-    await _refuse_loser(session, actor, row)
+    await _refuse_loser(session, actor, row, task_id)
     model = await models.by_id(session, row.model_id)
     form = model.forms.get(row.element_id)
     if form and choices.has_any(form):
@@ -238,7 +239,7 @@ async def _started(session: Session, actor: Actor, key: str) -> UUID | None:
     )
 
 
-async def _refuse_loser(session: Session, actor: Actor, row: Any) -> None:
+async def _refuse_loser(session: Session, actor: Actor, row: Any, task_id: UUID) -> None:
     taken = row.task_state == "claimed" and row.assignee_id not in (None, actor.id)
     if row.task_state in ("completed", "cancelled"):
         first, at, what = row.ended_by, row.task_ended_at, row.task_state
@@ -248,7 +249,9 @@ async def _refuse_loser(session: Session, actor: Actor, row: Any) -> None:
         return
     name = await session.scalar(text("select display_name from login where id = :id"), {"id": first}) if first else None
     detail = f"This task was {what} by {name}." if name else f"This task was {what} by the process."
-    raise Conflict(detail, first_by=name, first_at=at.isoformat() if at else None, state=row.task_state)
+    counts = await timeline.entries(session, row.case_no, task_id) if row.task_state == "completed" else None
+    first_at = at.isoformat() if at else None
+    raise Conflict(detail, first_by=name, first_at=first_at, state=row.task_state, counts=counts)
 
 
 async def _after(

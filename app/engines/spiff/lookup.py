@@ -226,6 +226,27 @@ def _variable(text_: str) -> str:
     return orjson.dumps({name: parsed}).decode()
 
 
+async def steps(session: Session, actor: Actor, instance_id: UUID) -> list[dict[str, Any]]:
+    """People's tasks of an instance with their state and times, in the order in which they came; those that it has not
+    come to are `future`. Raises :class:`NotFound` as :func:`view` does.
+    """
+    shown = await view(session, actor, instance_id)
+    model = await models.find(session, shown.process_id, shown.version)
+    rows = await session.execute(
+        text("""select t.id, t.element_id, t.state, a.username as assignee, e.username as ended_by, t.created_at,
+                       t.claimed_at, t.ended_at
+                from user_task t left join login a on a.id = t.assignee_id left join login e on e.id = t.ended_by
+                where t.instance_id = :id order by t.id"""),
+        {"id": instance_id},
+    )
+    found = [{**row, "name": model.element_name(row["element_id"])} for row in rows.mappings()]
+    came = {row["element_id"] for row in found}
+    nothing = dict.fromkeys(("id", "assignee", "ended_by", "created_at", "claimed_at", "ended_at"))
+    still = [element_id for element_id in model.tasks if element_id not in came] if shown.status == "running" else []
+    ahead = [{"element_id": one, "name": model.element_name(one), "state": "future", **nothing} for one in still]
+    return [*found, *ahead]
+
+
 async def of_task(session: Session, actor: Actor, task_id: UUID) -> InstanceView:
     """The instance of a task. Raises :class:`NotFound` as :func:`view` does."""
     instance_id = await session.scalar(text("select instance_id from user_task where id = :id"), {"id": task_id})

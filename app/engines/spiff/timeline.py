@@ -36,6 +36,25 @@ async def of_ticket(session: Session, ticketid: str, limit: int = 100) -> list[E
     return await _rows(session, sql, {"ticket": ticketid, "limit": limit})
 
 
+async def comments(session: Session, case: str) -> list[dict[str, Any]]:
+    """What people said about a case, oldest first: the task it was said at, when, by whom."""
+    found = await session.execute(
+        text("""select e.task_id as task, e.at, coalesce(l.display_name, '') as by, e.data ->> 'text' as comment
+                from case_event e left join login l on l.id = e.actor_id
+                where e.case_no = :case and e.kind = 'comment.added' order by e.id"""),
+        {"case": case},
+    )
+    return [dict(row) for row in found.mappings()]
+
+
+async def entries(session: Session, case: str, task_id: UUID) -> dict[str, Any]:
+    """What was entered by whoever completed a task."""
+    sql = f"""{_EVENTS} where e.case_no = :case and e.task_id = :task and e.kind = 'task.completed'
+              order by e.id desc limit 1"""
+    rows = await _rows(session, sql, {"case": case, "task": task_id})
+    return rows[0].data.get("entries") or {} if rows else {}
+
+
 async def _rows(session: Session, sql: str, parameters: dict[str, Any]) -> list[EventRow]:
     found = await session.execute(text(sql), parameters)
     return [EventRow(**cast("dict[str, Any]", {**row, "data": row["data"] or {}})) for row in found.mappings()]

@@ -39,6 +39,7 @@ _ROW = """
 """
 _OPEN = "t.state in ('ready', 'claimed')"
 _VISIBLE = "(:admin or t.assignee_id = :actor or t.candidates && cast(:names as text[]))"
+_SEEN = f"({_VISIBLE} or t.ended_by = :actor)"
 _UNTAKEN = "(t.assignee_id is null or t.assignee_id = :actor)"
 
 
@@ -56,6 +57,8 @@ async def tasks(
     late: bool = False,
     priority_from: int | None = None,
     candidate_role: str | None = None,
+    state: str | None = None,
+    name: str | None = None,
     process_id: str | None = None,
     case: str | None = None,
     due_before: datetime | None = None,
@@ -63,12 +66,21 @@ async def tasks(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[TaskRow]:
-    """The open tasks this person may see, soonest due first, then oldest first.
+    """The open tasks this person may see, soonest due first, then oldest first; or, with *state*, those in it.
+
+    *name* is a part of the name that the model gives the task, or its id.
 
     Raises:
         BadRequest: the cursor is not one that this list gave out.
     """
     where, given = [_OPEN, _VISIBLE], _who(actor)
+    if state:
+        where, given["state"] = ["t.state = :state", _SEEN], state
+    if name:
+        where.append(
+            "(i.model_id, t.element_id) in (select * from unnest(cast(:models as int[]), cast(:ids as text[])))"
+        )
+        given |= await _named(session, name)
     given["limit"] = paging.shown(limit) + 1
     chosen = ((mine, "t.assignee_id = :actor"), (unclaimed, "t.assignee_id is null"))
     where += [condition for wanted, condition in (*chosen, (late, f"t.due_at < dams_now() and {_UNTAKEN}")) if wanted]
@@ -100,6 +112,19 @@ async def tasks(
     items = [await _task_row(session, row) for row in rows[: given["limit"] - 1]]
     more = len(rows) == given["limit"]
     return Page(items, _write_cursor(items[-1]) if more else None)
+
+
+async def _named(session: Session, name: str) -> dict[str, list[Any]]:
+    """The tasks of all models whose name or id holds *name*: models and ids, one beside the other."""
+    wanted = name.strip().lower()
+    models_known = (await session.execute(text("select id from model where engine = 'spiff'"))).scalars().all()
+    found = [
+        (model.id, element_id)
+        for model in [await models.by_id(session, number) for number in models_known]
+        for element_id in model.tasks
+        if wanted in model.element_name(element_id).lower() or wanted == element_id.lower()
+    ]
+    return {"models": [one[0] for one in found], "ids": [one[1] for one in found]}
 
 
 async def task(session: Session, actor: Actor, task_id: UUID, entered: Mapping[str, Any] | None = None) -> TaskView:

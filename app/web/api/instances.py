@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
+
+from pydantic import BaseModel
 
 from app.core.errors import NotFound
 from app.core.settings import settings
@@ -18,6 +21,20 @@ from app.web.security import actor
 group = Group("instances")
 blueprint = group.blueprint
 MEND = ("ops", "admin")
+
+
+class Step(BaseModel):
+    """A task of people in an instance; `id` and times are null while it is `future`"""
+
+    id: UUID | None
+    element_id: str
+    name: str
+    state: Literal["ready", "claimed", "completed", "cancelled", "future"]
+    assignee: str | None
+    ended_by: str | None
+    created_at: datetime | None
+    claimed_at: datetime | None
+    ended_at: datetime | None
 
 
 @group.operation(
@@ -63,6 +80,13 @@ async def trace(_given: object, instance_id: UUID) -> Any:
     """What really ran, in order"""
     async with reading() as session:
         return await instances.trace(session, actor(), instance_id)
+
+
+@group.operation("GET", "/instances/<uuid:instance_id>/tasks", answer=list[Step], errors=(404,))
+async def tasks(_given: object, instance_id: UUID) -> Any:
+    """Every task of people in an instance, with its state and times; `future` is what it has not come to"""
+    async with reading() as session:
+        return await people.steps(session, actor(), instance_id)
 
 
 @group.operation(

@@ -229,6 +229,8 @@ class Correction(Request):
 class TaskQuery(Query):
     mine: bool = False
     candidate_role: str | None = None
+    state: Literal["ready", "claimed", "completed", "cancelled"] | None = None
+    name: str | None = Field(default=None, max_length=200)
     process_id: str | None = None
     case: str | None = None
     due_before: datetime | None = None

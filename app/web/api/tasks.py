@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel, Field
+
 from app.db.session import reading, transaction
-from app.engines.spiff import instances, lookup, messages, worklist
+from app.engines.spiff import instances, lookup, messages, timeline, worklist
 from app.engines.spiff.records import InstanceView
 from app.web.api import schemas
 from app.web.api.contract import Group, idempotency_key
@@ -16,9 +19,30 @@ group = Group("tasks")
 blueprint = group.blueprint
 
 
+class Assignment(schemas.Request):
+    assignee: str = Field(min_length=1, max_length=20)
+
+
+class Comment(schemas.Request):
+    comment: str = Field(min_length=1, max_length=2000)
+
+
+class Remark(BaseModel):
+    """A comment. `by` is the shown name of who wrote it"""
+
+    task: UUID
+    at: datetime
+    by: str
+    comment: str
+
+
+class Comments(BaseModel):
+    comments: list[Remark]
+
+
 @group.operation("GET", "/tasks", query=schemas.TaskQuery, answer=schemas.TaskPage, errors=(422,))
 async def listing(given: schemas.TaskQuery) -> Any:
-    """The open tasks you may see, soonest due first"""
+    """The open tasks you may see, soonest due first; `state` and `name` choose others"""
     async with reading() as session:
         return await worklist.tasks(session, actor(), **given.model_dump())
 
@@ -52,6 +76,41 @@ async def release(_given: object, task_id: UUID) -> InstanceView:
     async with transaction() as session:
         await worklist.release(session, actor(), task_id)
         return await lookup.of_task(session, actor(), task_id)
+
+
+@group.operation(
+    "POST", "/tasks/<uuid:task_id>/assign", body=Assignment, answer=schemas.Instance, errors=(404, 409, 422)
+)
+async def assign(given: Assignment, task_id: UUID) -> InstanceView:
+    """Give a task to a colleague who may do it"""
+    async with transaction() as session:
+        view = await lookup.of_task(session, actor(), task_id)
+        await worklist.reassign(session, actor(), task_id, given.assignee)
+        return await lookup.view(session, None, view.id)
+
+
+@group.operation("GET", "/tasks/<uuid:task_id>/comments", answer=Comments, errors=(404,))
+async def comments(_given: object, task_id: UUID) -> Any:
+    """What was said about a task's case, oldest first"""
+    async with reading() as session:
+        task = await worklist.task(session, actor(), task_id)
+        return {"comments": await timeline.comments(session, task.row.case)}
+
+
+@group.operation(
+    "POST",
+    "/tasks/<uuid:task_id>/comments",
+    body=Comment,
+    answer=Comments,
+    status=201,
+    errors=(404, 422),
+)
+async def comment(given: Comment, task_id: UUID) -> Any:
+    """Write a comment that everybody who sees the case reads"""
+    async with transaction() as session:
+        await worklist.comment(session, actor(), task_id, given.comment)
+        task = await worklist.task(session, actor(), task_id)
+        return {"comments": await timeline.comments(session, task.row.case)}
 
 
 @group.operation(

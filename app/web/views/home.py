@@ -15,6 +15,7 @@ from app.web.security import actor, signed_in
 
 blueprint = Blueprint("home", __name__)
 PAGE = 25
+STATES = ("ready", "claimed", "completed", "cancelled")
 PAGED = (enrolment.LOGIN, enrolment.SIGNUP)
 """Processes that begin on pages of their own."""
 
@@ -29,7 +30,10 @@ def root() -> Response:
 @signed_in
 async def show() -> str:
     person = actor()
-    chosen = {name: request.args.get(name, "").strip() for name in ("show", "search", "process", "cursor")}
+    chosen = {
+        name: request.args.get(name, "").strip() for name in ("show", "search", "process", "state", "name", "cursor")
+    }
+    state = chosen["state"] if chosen["state"] in STATES else ""
     async with reading() as session:
         page = await worklist.tasks(
             session,
@@ -38,6 +42,8 @@ async def show() -> str:
             unclaimed=chosen["show"] == "groups",
             late=chosen["show"] == "late",
             priority_from=worklist.URGENT if chosen["show"] == "urgent" else None,
+            state=state or None,
+            name=chosen["name"][:200] or None,
             process_id=chosen["process"] or None,
             search=chosen["search"][:200] or None,
             cursor=chosen["cursor"] or None,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.clinic import appointments, day, local_time, patients, slots, waiting
-from app.core.errors import Conflict, Invalid
+from app.clinic import appointments, contacts, day, local_time, patients, slots, waiting
+from app.core.errors import Conflict, Invalid, NotFound
 from app.db.session import reading, transaction
 from app.engines import visits
 from app.web import fields
@@ -21,6 +23,29 @@ Answer = str | Response | tuple[str, int]
 @blueprint.get("")
 @allow("patient")
 async def show() -> str:
+    return await _show({}, {})
+
+
+@blueprint.post("/contact")
+@allow("patient")
+async def contact() -> Answer:
+    """How I am reached, and whether I am reminded; 422 and 409 keep the entries."""
+    given = request.form.to_dict()
+    try:
+        async with transaction() as session:
+            who = await patients.of_account(session, actor().username)
+            if who is None:
+                raise NotFound("Your account has no patient's profile.")
+            await contacts.change(session, actor(), who.patientid, given, given.get("was", ""))
+    except Invalid as error:
+        return await _show(given, error.errors), 422
+    except Conflict as error:
+        return await _show(given, {}, error.detail), 409
+    flash("Your contact data are changed.", "good")
+    return redirect(url_for("my.show"), 303)
+
+
+async def _show(given: Mapping[str, str], errors: dict[str, str], conflict: str = "") -> str:
     person = actor()
     async with reading() as session:
         who = await patients.of_account(session, person.username)
@@ -33,6 +58,10 @@ async def show() -> str:
         "my.html",
         **shown,
         who=who,
+        given=given,
+        errors=errors,
+        conflict=conflict,
+        was=contacts.seen(who) if who else "",
         coming=coming,
         past=past,
         waits=waits,

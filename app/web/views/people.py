@@ -8,10 +8,10 @@ from datetime import date, datetime, timedelta
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.clinic import audit, books, day, hours, local_time, patients, waiting
+from app.clinic import audit, books, contacts, day, hours, local_time, patients, waiting
 from app.clinic.hours import Hours
 from app.core.actor import Actor
-from app.core.errors import Forbidden, Invalid
+from app.core.errors import Conflict, Forbidden, Invalid
 from app.db.session import Session, reading, transaction
 from app.web import export, fields
 from app.web.security import actor, allow
@@ -52,6 +52,10 @@ async def listing_csv() -> Response:
 @allow(*DESK)
 async def patient(number: int) -> str:
     """The record; that it was read is written down, with who and when."""
+    return await _patient(number, {}, {})
+
+
+async def _patient(number: int, given: Mapping[str, str], errors: dict[str, str], conflict: str = "") -> str:
     person = actor()
     async with transaction() as session:
         who = await patients.find(session, number)
@@ -64,7 +68,24 @@ async def patient(number: int) -> str:
             "waits": [one for one in await waiting.entries(session, person, limit=500) if one.patientid == number],
             "readers": await patients.readers(session, number),
         }
-    return render_template("patient.html", who=who, **shown)
+    form = {"given": given, "errors": errors, "conflict": conflict, "was": contacts.seen(who)}
+    return render_template("patient.html", who=who, **shown, **form)
+
+
+@blueprint.post("/patients/<int:number>/contact")
+@allow(*DESK)
+async def contact(number: int) -> Answer:
+    """Change how a patient is reached; 422 and 409 keep the entries, 409 beside what stands there now."""
+    given = request.form.to_dict()
+    try:
+        async with transaction() as session:
+            await contacts.change(session, actor(), number, given, given.get("was", ""))
+    except Invalid as error:
+        return await _patient(number, given, error.errors), 422
+    except Conflict as error:
+        return await _patient(number, given, {}, error.detail), 409
+    flash("The contact data are changed.", "good")
+    return redirect(url_for("people.patient", number=number), 303)
 
 
 @blueprint.get("/doctors")

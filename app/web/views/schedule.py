@@ -159,7 +159,7 @@ async def _page(errors: dict[str, str]) -> str:
         now = await day.now(session)
         on = _wished(given.get("day"), now.astimezone(local_time.zone()).date())
         moving = await day.visit(session, given["move"]) if given.get("move") else None
-        docid = moving.docid if moving else given.get("doctor", "")
+        docid = given.get("doctor", moving.docid if moving else "")
         if not docid and "doctor" not in given and person.has("doctor"):
             docid = await day.doctor_of(session, person.username) or ""
         week = given.get("view") == "week"
@@ -168,10 +168,11 @@ async def _page(errors: dict[str, str]) -> str:
         first = on - timedelta(days=on.weekday()) if week else on
         days = [first + timedelta(days=n) for n in range(7 if week else 1)]
         docids = [one.docid for one in chosen]
+        times = await slots.of_days(session, docids, first, len(days))
         found = agenda.columns(
             chosen,
             days,
-            await slots.of_days(session, docids, first, len(days)),
+            times,
             await day.visits(session, docids, first, len(days)),
             await day.blocks(session, docids, first, len(days)),
         )
@@ -191,6 +192,7 @@ async def _page(errors: dict[str, str]) -> str:
         columns=found,
         hours=agenda.hours(found),
         closed=closed,
+        over=bool(times) and not week and times[-1].begins <= now,
         moving=moving,
         known=known,
         more=more,

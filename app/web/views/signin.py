@@ -25,7 +25,7 @@ MENUS = {"admin": "signin.administrator", "doc": "signin.doctor", "patient": "si
 def form() -> str | Response:
     if g.actor is not None:
         return redirect(url_for("home.show"))
-    return render_template("signin.html", username="", refused="", next=safe_next(request.args.get("next")) or "")
+    return _page("", "", safe_next(request.args.get("next")))
 
 
 @blueprint.get("/login/form")
@@ -53,7 +53,7 @@ async def send() -> Response | tuple[str, int] | tuple[str, int, dict[str, str]]
             await accounts.record_refusal(session, username, request.remote_addr or "")
         if isinstance(refusal, Forbidden | Invalid):
             return render_template("error.html", error=refusal, cure="Sign in again, as who you are."), refusal.status
-        page = render_template("signin.html", username=username, refused=refusal.detail, next=target or "")
+        page = _page(username, refusal.detail, target)
         wait = refusal.context.get("retry_after")
         return page, refusal.status, ({"Retry-After": str(wait)} if wait else {})
     told = get_flashed_messages(with_categories=True)
@@ -64,6 +64,11 @@ async def send() -> Response | tuple[str, int] | tuple[str, int, dict[str, str]]
     response = redirect(target or url_for("home.show"), 303)
     response.set_cookie(COOKIE, value, httponly=True, samesite="Lax", secure=settings().web.secure_cookies, path="/")
     return response
+
+
+def _page(username: str, refused: str, target: str | None) -> str:
+    sign_up = settings().web.sign_up
+    return render_template("signin.html", username=username, refused=refused, next=target or "", sign_up=sign_up)
 
 
 async def _dashboard(session: Session, person: Actor, role: str) -> str | None:

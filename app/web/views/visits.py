@@ -50,12 +50,12 @@ async def mark(ticket: str) -> Answer:
 @blueprint.post("/<path:ticket>/move")
 @allow(*DESK)
 async def move(ticket: str) -> Answer:
-    """To `slot`, the button of a free time, or to `day` and `time` as they were typed."""
+    """To `slot`, the button of a free time of any doctor, or to `day` and `time` as they were typed."""
     given = request.args.to_dict() | request.form.to_dict()
     try:
-        begins = fields.slot(given["slot"])[1] if given.get("slot") else fields.moment(given, "day", "time")
+        docid, begins = fields.slot(given["slot"]) if given.get("slot") else (None, fields.moment(given, "day", "time"))
         async with transaction() as session:
-            made = await visits.move(session, actor(), ticket, fields.optional(given, "version"), begins)
+            made = await visits.move(session, actor(), ticket, fields.optional(given, "version"), begins, docid)
     except Invalid as error:
         named = {"date_scheduled": "day", "time_scheduled": "time"}
         return await _page(ticket, {named.get(name, name): said for name, said in error.errors.items()}), 422
@@ -102,11 +102,13 @@ async def _page(ticket: str, errors: dict[str, str] | None = None, conflict: str
         movable = visit.status in appointments.MOVABLE
         first = max(visit.begins, now).astimezone(local_time.zone()).date()
         free = await slots.free(session, visit.docid, first, 14, OFFERED) if movable else []
+        trade = next((one.specialization for one in await day.doctors(session) if one.docid == visit.docid), "")
         events = await timeline.of_ticket(session, ticket)
     return render_template(
         "visit.html",
         visit=visit,
         free=free,
+        trade=trade,
         events=events,
         errors=errors or {},
         conflict=conflict,
