@@ -23,7 +23,7 @@ blueprint = group.blueprint
 MEND = ("ops", "admin")
 
 
-class Step(BaseModel):
+class InstanceTask(BaseModel):
     """A task of people in an instance; `id` and times are null while it is `future`"""
 
     id: UUID | None
@@ -82,7 +82,7 @@ async def trace(_given: object, instance_id: UUID) -> Any:
         return await instances.trace(session, actor(), instance_id)
 
 
-@group.operation("GET", "/instances/<uuid:instance_id>/tasks", answer=list[Step], errors=(404,))
+@group.operation("GET", "/instances/<uuid:instance_id>/tasks", answer=list[InstanceTask], errors=(404,))
 async def tasks(_given: object, instance_id: UUID) -> Any:
     """Every task of people in an instance, with its state and times; `future` is what it has not come to"""
     async with reading() as session:

@@ -19,15 +19,15 @@ group = Group("tasks")
 blueprint = group.blueprint
 
 
-class Assignment(schemas.Request):
+class TaskAssignment(schemas.Request):
     assignee: str = Field(min_length=1, max_length=20)
 
 
-class Comment(schemas.Request):
+class NewComment(schemas.Request):
     comment: str = Field(min_length=1, max_length=2000)
 
 
-class Remark(BaseModel):
+class TaskComment(BaseModel):
     """A comment. `by` is the shown name of who wrote it"""
 
     task: UUID
@@ -36,8 +36,8 @@ class Remark(BaseModel):
     comment: str
 
 
-class Comments(BaseModel):
-    comments: list[Remark]
+class TaskComments(BaseModel):
+    comments: list[TaskComment]
 
 
 @group.operation("GET", "/tasks", query=schemas.TaskQuery, answer=schemas.TaskPage, errors=(422,))
@@ -79,9 +79,9 @@ async def release(_given: object, task_id: UUID) -> InstanceView:
 
 
 @group.operation(
-    "POST", "/tasks/<uuid:task_id>/assign", body=Assignment, answer=schemas.Instance, errors=(404, 409, 422)
+    "POST", "/tasks/<uuid:task_id>/assign", body=TaskAssignment, answer=schemas.Instance, errors=(404, 409, 422)
 )
-async def assign(given: Assignment, task_id: UUID) -> InstanceView:
+async def assign(given: TaskAssignment, task_id: UUID) -> InstanceView:
     """Give a task to a colleague who may do it"""
     async with transaction() as session:
         view = await lookup.of_task(session, actor(), task_id)
@@ -89,7 +89,7 @@ async def assign(given: Assignment, task_id: UUID) -> InstanceView:
         return await lookup.view(session, None, view.id)
 
 
-@group.operation("GET", "/tasks/<uuid:task_id>/comments", answer=Comments, errors=(404,))
+@group.operation("GET", "/tasks/<uuid:task_id>/comments", answer=TaskComments, errors=(404,))
 async def comments(_given: object, task_id: UUID) -> Any:
     """What was said about a task's case, oldest first"""
     async with reading() as session:
@@ -100,12 +100,12 @@ async def comments(_given: object, task_id: UUID) -> Any:
 @group.operation(
     "POST",
     "/tasks/<uuid:task_id>/comments",
-    body=Comment,
-    answer=Comments,
+    body=NewComment,
+    answer=TaskComments,
     status=201,
     errors=(404, 422),
 )
-async def comment(given: Comment, task_id: UUID) -> Any:
+async def comment(given: NewComment, task_id: UUID) -> Any:
     """Write a comment that everybody who sees the case reads"""
     async with transaction() as session:
         await worklist.comment(session, actor(), task_id, given.comment)
