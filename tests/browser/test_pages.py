@@ -72,6 +72,7 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "task with every field": ("staff", every_field),
     "diagnosis": ("doctor", "/doctor/diagnosis"),
     "sign-up": ("admin", "/signup"),
+    "sign up oneself": ("", "/register"),
     "booking": ("patient", "/doctor/expertise"),
     "finished task": ("staff", finished),
     "instances": ("ops", "/instances"),
