@@ -71,7 +71,7 @@ async def retry(session: Session, actor: Actor, run_id: UUID) -> Run:
     ask = _of(_retries, run.engine)
     if ask is None:
         raise Conflict(f"Runs of {run.engine} cannot be started again from here.")
-    key = f"{run_id}:{await _tries(session, run_id)}"
+    key = f"{run_id}:{await runs.failures(session, run_id)}"
     if not await runs.again(session, run_id, actor.id):
         raise Conflict(f"The run is {run.status}; only a failed one is tried again.")
     await ask(session, run, key)
@@ -93,7 +93,7 @@ async def cancel(session: Session, actor: Actor, run_id: UUID, reason: str) -> R
     tell = _of(_cancels, run.engine)
     if tell is None:
         raise Conflict(f"Runs of {run.engine} cannot be cancelled from here.")
-    key = f"{run_id}:{await _tries(session, run_id)}"
+    key = f"{run_id}:{await runs.failures(session, run_id)}"
     if not await runs.cancelled(session, run_id, actor.id, reason.strip()):
         raise Conflict(f"The run is {run.status} already.")
     await tell(session, run, key)
@@ -116,11 +116,6 @@ async def _get(session: Session, run_id: UUID) -> Run:
     if run is None:
         raise NotFound("No such run.")
     return run
-
-
-async def _tries(session: Session, run_id: UUID) -> int:
-    """How often it has failed so far: every failure writes one incident."""
-    return await session.scalar(text("select count(*) from incident where run_id = :id"), {"id": run_id}) or 0
 
 
 def _of(known: dict[str, Act], engine: str) -> Act | None:

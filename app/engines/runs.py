@@ -189,6 +189,11 @@ async def again(session: Session, run_id: UUID, actor_id: int) -> bool:
     return changed
 
 
+async def failures(session: Session, run_id: UUID) -> int:
+    """How often a run has failed so far: every failure writes one incident."""
+    return await session.scalar(text("select count(*) from incident where run_id = :id"), {"id": run_id}) or 0
+
+
 async def code_of(session: Session, run_id: UUID) -> str:
     """The code of a run's newest open incident, "failed" where it has none."""
     found = text("select code from incident where run_id = :id and resolved_at is null order by n desc limit 1")
@@ -264,5 +269,7 @@ async def _change(
         data={"run": str(run_id), "name": row.name, **(told or {})},
     )
     if row.task_id is not None and status in ("completed", "failed"):
-        await outbox.enqueue(session, TOLD, f"{run_id}:{status}", {"run": str(run_id)}, case=row.case_no)
+        # A run that is tried again may fail again, and in a way that the model catches: each end is told.
+        key = f"{run_id}:{status}:{await failures(session, run_id)}"
+        await outbox.enqueue(session, TOLD, key, {"run": str(run_id)}, case=row.case_no)
     return True

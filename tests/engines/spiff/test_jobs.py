@@ -184,6 +184,18 @@ async def test_a_failure_that_nothing_catches_stays_an_incident_and_may_be_mende
     assert (await shown(staff, instance.id)).status == "completed"
 
 
+async def test_a_second_failure_goes_the_way_that_the_model_draws_for_it(staff: Actor) -> None:
+    await announce("count")
+    await deploy(staff, CAUGHT)
+    instance = await start(staff, "Own")
+    run = await run_of(instance.id)
+    await ends(run.id, failing="broken")
+    async with transaction() as session:
+        await runs.again(session, run.id, staff.id)
+    await ends(run.id, failing="full")
+    assert (await shown(staff, instance.id)).status == "completed"
+
+
 @pytest.mark.parametrize("topic", ["pipeline:nobody", "zeebe:Nowhere", "zeebe:Own"])
 async def test_what_its_engine_refuses_is_an_incident_and_no_lost_step(staff: Actor, topic: str) -> None:
     await deploy(staff, drawing.sequence("Own", drawing.user_task("first"), service(topic)))

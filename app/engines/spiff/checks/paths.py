@@ -24,14 +24,18 @@ _FORKS = ("parallelGateway", "inclusiveGateway")
 
 @dataclass
 class _Graph:
-    """Ids and what they lead to; ``entries`` are the start events of the process, ``hosts`` of boundary events."""
+    """Ids with what they lead to and what leads to them; ``entries`` are the start events, ``hosts`` what boundary
+    events stand on.
+    """
 
     after: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    before: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     entries: list[Xml] = field(default_factory=list[Xml])
     hosts: dict[str, str] = field(default_factory=dict[str, str])
 
     def lead(self, source: str, target: str) -> None:
         self.after.setdefault(source, []).append(target)
+        self.before.setdefault(target, []).append(source)
 
 
 def check(model: Model, forms: Mapping[str, Form], set_somewhere: set[str]) -> None:
@@ -120,10 +124,6 @@ _THROWS = ("intermediateThrowEvent", "endEvent")
 
 def _lacking(model: Model, graph: _Graph, setters: set[str]) -> set[str]:
     """Where a token can have come to, and gone through, without the name. A join needs that on all its ways."""
-    before: dict[str, list[str]] = {}
-    for source, targets in graph.after.items():
-        for target in targets:
-            before.setdefault(target, []).append(source)
     blank = [start for start in graph.entries if not _PAYLOADS & {kind(one) for one in model.definitions(start)}]
     todo, passed = [start.get("id", "") for start in blank], set[str]()
     while todo:
@@ -131,8 +131,9 @@ def _lacking(model: Model, graph: _Graph, setters: set[str]) -> set[str]:
         if own in passed:
             continue
         node = model.ids.get(own)
-        joins = node is not None and kind(node) == "parallelGateway" and len(before.get(own, [])) > 1
-        if joins and not all(source in passed for source in before[own]):
+        before = graph.before.get(own, [])
+        joins = node is not None and kind(node) == "parallelGateway" and len(before) > 1
+        if joins and not passed.issuperset(before):
             continue
         if own not in setters:
             passed.add(own)
