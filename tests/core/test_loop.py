@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -125,5 +126,6 @@ def test_a_time_out_gives_the_connection_back() -> None:
     for _ in range(3):  # more often than there are connections
         with pytest.raises(TimeoutError):
             loop_thread.run(slow(), 0.2)
-    assert loop_thread.run(one(), 10) == 1
-    assert loop_thread.run(in_use()) == 0
+    assert loop_thread.run(one(), 60) == 1
+    while loop_thread.run(in_use()):  # given back when the server has heard of the end, not at once
+        time.sleep(0.01)
