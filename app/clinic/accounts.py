@@ -306,7 +306,7 @@ def check_fields(username: str, password: str, roles: Iterable[str]) -> None:
     if not 1 <= len(username) <= 20 or not username.isprintable() or username != username.strip():
         errors["username"] = "Up to 20 printable characters without spaces around them."
     if not PASSWORD_LENGTH[0] <= len(password) <= PASSWORD_LENGTH[1]:
-        errors["password"] = f"From {PASSWORD_LENGTH[0]} to {PASSWORD_LENGTH[1]} characters."
+        errors["password"] = f"A password has {PASSWORD_LENGTH[0]} to {PASSWORD_LENGTH[1]} characters."
     if unknown := set(roles) - set(ROLES):
         errors["roles"] = f"Unknown: {', '.join(sorted(unknown))}."
     if errors:

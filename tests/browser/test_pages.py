@@ -169,6 +169,29 @@ async def test_the_first_tab_leads_past_the_menu(browser: Browser, served: Serve
         await expect(page.locator("#main")).to_be_focused()
 
 
+@pytest.mark.parametrize("script", [True, False])
+async def test_the_menu_of_a_phone_opens_by_a_key_and_leads_on(browser: Browser, served: Served, script: bool) -> None:
+    async with somebody(browser, served, "390", java_script_enabled=script) as person:
+        await person.sign_in("staff")
+        page = person.page
+        header = page.locator("body > header")
+        bounds = await header.bounding_box()
+        assert bounds is not None
+        assert bounds["height"] < 70  # one line
+        link = header.get_by_role("link", name="Patients")
+        await expect(link).to_be_hidden()
+        await header.get_by_role("button", name="Menu").press("Enter")
+        await expect(link).to_be_visible()
+        if script:
+            assert await person.faults() == []
+            assert await person.overflow() <= 0
+            await page.keyboard.press("Escape")
+            await expect(link).to_be_hidden()
+            await header.get_by_role("button", name="Menu").press("Enter")
+        await link.press("Enter")
+        await expect(page.locator("h1")).to_contain_text("atient")
+
+
 async def test_what_has_the_focus_can_be_seen(browser: Browser, served: Served) -> None:
     async with somebody(browser, served) as person:
         await person.sign_in("staff")

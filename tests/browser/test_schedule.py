@@ -135,3 +135,21 @@ async def test_an_appointment_is_moved_in_the_schedule_by_keys_alone(
         await target.press("Enter")
         await expect(page.get_by_role("status").first).to_contain_text("Moved to")
         await expect(page.get_by_role("status").first).to_contain_text("10:00")
+
+
+async def test_the_schedule_is_sound_while_a_visit_is_being_moved(
+    browser: Browser, served: Served, size: str, day: date
+) -> None:
+    async with somebody(browser, served, size) as person:
+        await person.sign_in("staff")
+        page = await person.open(f"/schedule?day={day}&doctor=HSP-201")
+        await book(page, "vance")
+        await page.locator(".visit a").first.click()
+        await page.get_by_role("link", name="Choose in the schedule").click()
+        await page.locator("select[name=doctor]").select_option("")  # every doctor: one may move it to another
+        await page.get_by_role("button", name="Show", exact=True).click()
+        await expect(
+            page.get_by_role("button", name=re.compile("^Move here: Dr. (?!Lucas Moreau)")).first
+        ).to_be_visible()
+        assert await person.faults() == []
+        assert await person.overflow() <= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from lxml import html
 
 from tests import drawing
@@ -132,3 +133,29 @@ def test_an_instance_shows_every_task_with_its_state_and_times(caller: Callable[
     desk("DELETE", f"/instances/{instance['id']}", 202, json={"reason": "not needed"})
     assert [one["state"] for one in desk("GET", f"/instances/{instance['id']}/tasks")] == ["completed", "cancelled"]
     caller("patient")("GET", f"/instances/{instance['id']}/tasks", 404)
+
+
+FIRST = {
+    "patient": {"/my", "/doctor/expertise"},
+    "doctor": {"/schedule", "/doctor/diagnosis", "/patients", "/diagnoses"},
+    "staff": {"/schedule", "/doctor/expertise", "/payments", "/patients"},
+    "admin": {"/admin", "/signup", "/clinic", "/ops"},
+    "modeler": {"/models"},
+    "ops": {"/ops", "/schedules", "/pipelines", "/instances"},
+}
+"""Where each role's day begins."""
+
+
+@pytest.mark.parametrize("role", FIRST)
+def test_the_dashboard_of_each_role_shows_its_tasks_its_pages_and_its_visits(
+    caller: Callable[[str], Caller], visitor: Callable[[str], Visitor], role: str
+) -> None:
+    task = drawing.user_task("t", name="Mine", attributes=f'camunda:candidateGroups="{role}"')
+    caller("modeler").deploy(drawing.sequence("For_the_role", task))
+    waits = caller("admin").start("For_the_role")["case"]
+    page = html.fromstring(visitor(role).get("/home").text)
+    listed = page.xpath("//tr[@data-row]/td[@data-label='Case']/a/text()")
+    assert waits in listed
+    assert {str(link) for link in page.xpath("//nav//a/@href")} >= FIRST[role]
+    coming = page.xpath("//section[@aria-label='Next appointments']//li//small/text()")
+    assert bool(coming) == (role in ("doctor", "patient"))
