@@ -132,10 +132,12 @@ class Payment(Section):
 
 
 class Connection(Section):
-    """A server that flows may call."""
+    """A server that flows may call; with `models`, service tasks too; with `private`, at an address of its own net."""
 
     url: str
     token: SecretStr = SecretStr("")
+    models: bool = False
+    private: bool = False
 
 
 class Flow(Section):

@@ -1,4 +1,5 @@
-"""Work that another engine does for DAMS, one row each: Celery pipeline, Zeebe instance, Temporal workflow, DAG run.
+"""Work that is done for DAMS elsewhere, one row each: Celery pipeline, Zeebe instance, Temporal workflow, DAG run,
+HTTP call, mail.
 
 And each job of a Zeebe instance, so that its effect happens once however often the broker hands it out.
 """
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.ids import uuid7
 from app.db.base import Base
 
-ENGINES = ("celery", "zeebe", "temporal", "airflow")
+ENGINES = ("celery", "zeebe", "temporal", "airflow", "http", "mail")
 RUN_STATUSES = ("requested", "running", "completed", "failed", "cancelled")
 OPEN_RUN = "status in ('requested', 'running')"
 

@@ -16,7 +16,15 @@ from app.engines.spiff import timeline
 from app.engines.spiff.records import EventRow, InstanceRow
 
 OWN = "spiff"
-LANES = {OWN: "DAMS", "zeebe": "Zeebe", "temporal": "Temporal", "celery": "Celery", "airflow": "Airflow"}
+LANES = {
+    OWN: "DAMS",
+    "zeebe": "Zeebe",
+    "temporal": "Temporal",
+    "celery": "Celery",
+    "airflow": "Airflow",
+    "http": "HTTP",
+    "mail": "Mail",
+}
 """Engines in the order of their lanes; what people and processes do in DAMS itself comes first."""
 
 

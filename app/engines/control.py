@@ -34,6 +34,8 @@ from app.engines.runs import Run
 HOMES: dict[str, str] = {
     "airflow": "app.engines.dags",
     "celery": "app.engines.pipelines",
+    "http": "app.engines.calls",
+    "mail": "app.engines.letters",
     "temporal": "app.engines.workflows",
     "zeebe": "app.engines.zeebe.instances",
 }
@@ -94,7 +96,9 @@ async def cancel(session: Session, actor: Actor, run_id: UUID, reason: str) -> R
     if tell is None:
         raise Conflict(f"Runs of {run.engine} cannot be cancelled from here.")
     key = f"{run_id}:{await runs.failures(session, run_id)}"
-    if not await runs.cancelled(session, run_id, actor.id, reason.strip()):
+    # A task that waits for it must hear that nobody does it any more: its model may catch that, ops may ask again.
+    told = run.task_id is not None and await runs.failed(session, run_id, "cancelled", reason.strip())
+    if not told and not await runs.cancelled(session, run_id, actor.id, reason.strip()):
         raise Conflict(f"The run is {run.status} already.")
     await tell(session, run, key)
     return run

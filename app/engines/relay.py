@@ -16,12 +16,12 @@ from app.core.errors import Unavailable
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import transaction
-from app.engines import dags, mail, pipelines, reservations, workflows
+from app.engines import calls, dags, letters, mail, pipelines, reservations, workflows
 from app.engines.senders import Effect, Undeliverable, senders
 from app.engines.spiff import jobs, thrown
 from app.engines.zeebe import carrier
 
-SENDING = (dags, jobs, mail, pipelines, reservations, thrown, workflows, carrier)
+SENDING = (calls, dags, jobs, letters, mail, pipelines, reservations, thrown, workflows, carrier)
 """The modules that send; importing them registers their senders. A new effect is one module and its name here."""
 LONGEST_BACK_OFF = 600.0
 LONGEST_WAIT = 5.0

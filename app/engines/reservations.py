@@ -22,6 +22,8 @@ from app.engines import outbox, temporal
 from app.engines.senders import Effect, sender
 
 WORKFLOW, QUEUE = "ReserveAppointmentWorkflow", "dams_appointment_queue"
+ATTEND = "AttendVisitWorkflow"
+"""What a process waits for until a booked patient is in the room."""
 DESK = ("doctor", "staff", "admin")
 
 

@@ -21,6 +21,9 @@ from app.engines import outbox
 
 TOLD = "bpmn-job"
 """Kind of the effect that tells a task of a model how its run has ended."""
+_FORGET = """input = case when task_id is null or engine = 'temporal' then input
+                             when engine = 'zeebe' then input - 'variables' else '{}' end"""
+"""What a task handed over is not kept once nobody can ask for it again; which version, and which ticket, stays."""
 _COLUMNS = """r.id, r.engine, r.name, r.external_id, r.status, r.case_no, r.instance_id, r.task_id, r.input, r.result,
               r.error, r.done, r.total, r.started_by, r.requested_at, r.started_at, r.ended_at"""
 _REQUEST = text("""
@@ -117,7 +120,7 @@ async def completed(session: Session, run_id: UUID, result: Any = None) -> bool:
         run_id,
         "completed",
         "status in ('requested', 'running', 'failed')",
-        "result = :result, error = null, ended_at = now(), seen_at = now(), done = coalesce(total, done)",
+        f"result = :result, error = null, ended_at = now(), seen_at = now(), done = coalesce(total, done), {_FORGET}",
         {"result": result},
     )
     if changed:
@@ -162,7 +165,7 @@ async def cancelled(session: Session, run_id: UUID, actor_id: int | None = None,
         run_id,
         "cancelled",
         "status in ('requested', 'running', 'failed')",
-        "ended_at = now(), seen_at = now()",
+        f"ended_at = now(), seen_at = now(), {_FORGET}",
         {},
         {"reason": reason} if reason else {},
         actor_id,

@@ -1,9 +1,13 @@
-"""What a service task of a model can have done elsewhere, by the topic it names: `pipeline:…` or `zeebe:…`.
+"""What a service task of a model can have done elsewhere, by the topic it names.
 
-An engine joins with one function in its own module and its line in `HOMES`:
+An engine joins with one function in its own module and its line in `HOMES`, and where a model can be wrong about its
+inputs with a second one:
 
     @topics.serves("pipeline")
     async def serve(session: Session, asked: Asked) -> None: ...
+
+    @topics.checks("pipeline")
+    def faults(name: str, inputs: Mapping[str, str | None]) -> list[Fault]: ...
 
 It works in the transaction of the step that reached the task, reaches its engine through the outbox, and leaves a run
 whose `instance_id` and `task_id` are those of the task. How the run ends comes back to the task: `spiff.jobs`.
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,10 +26,18 @@ from app.core.errors import DamsError
 from app.db.session import Session
 from app.engines import runs
 
-HOMES = {"pipeline": "app.engines.pipelines", "zeebe": "app.engines.zeebe.instances"}
-"""The module of each kind of topic; importing it registers its function."""
-ENGINES = {"pipeline": "celery", "zeebe": "zeebe"}
-_TOPIC = re.compile(rf"({'|'.join(HOMES)}):([\w.-]{{1,200}})", re.ASCII)
+HOMES = {
+    "pipeline": "app.engines.pipelines",
+    "zeebe": "app.engines.zeebe.instances",
+    "temporal": "app.engines.catalogue",
+    "http": "app.engines.calls",
+    "mail": "app.engines.letters",
+}
+"""The module of each kind of topic; importing it registers its functions."""
+ENGINES = {"pipeline": "celery"}
+"""The engine of a kind where it has another name."""
+SYNTAX = "pipeline:NAME, zeebe:PROCESS, temporal:WORKFLOW, http or mail"
+_TOPIC = re.compile(r"(pipeline|zeebe|temporal):([\w.-]{1,200})|(http|mail)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,11 @@ class Asked:
 
 
 Serve = Callable[[Session, Asked], Awaitable[None]]
+Fault = tuple[str, str]
+"""What is wrong, and its cure."""
+Check = Callable[[str, Mapping[str, str | None]], list[Fault]]
 _served: dict[str, Serve] = {}
+_checked: dict[str, Check] = {}
 
 
 def serves(kind: str) -> Callable[[Serve], Serve]:
@@ -56,10 +72,28 @@ def serves(kind: str) -> Callable[[Serve], Serve]:
     return register
 
 
+def checks(kind: str) -> Callable[[Check], Check]:
+    """Register what looks at topics of *kind* when a model is deployed."""
+
+    def register(function: Check) -> Check:
+        _checked[kind] = function
+        return function
+
+    return register
+
+
 def read(topic: str) -> tuple[str, str] | None:
-    """Kind and name of a topic, or None for one that nothing here serves."""
+    """Kind and name of a topic, or None for one that nothing here serves. The kinds `http` and `mail` have no names."""
     found = _TOPIC.fullmatch(topic.strip())
-    return (found[1], found[2]) if found else None
+    return (found[1] or found[3], found[2] or "") if found else None
+
+
+def faults(topic: str, inputs: Mapping[str, str | None]) -> list[Fault]:
+    """What a model gets wrong about a topic. *inputs* are its parameters; None is a value that is computed."""
+    kind, name = read(topic) or ("", "")
+    importlib.import_module(HOMES[kind])
+    check = _checked.get(kind)
+    return check(name, inputs) if check is not None else []
 
 
 async def ask(session: Session, topic: str, asked: Asked) -> None:
@@ -73,8 +107,8 @@ async def ask(session: Session, topic: str, asked: Asked) -> None:
     except DamsError as error:
         run_id = await runs.request(
             session,
-            ENGINES[kind],
-            asked.name,
+            ENGINES.get(kind, kind),
+            asked.name or kind,
             {},
             case=asked.case,
             instance_id=asked.instance_id,

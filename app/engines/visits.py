@@ -16,6 +16,7 @@ from app.core.actor import Actor
 from app.core.errors import Invalid
 from app.db.session import Session
 from app.engines import outbox, reservations
+from app.engines.reservations import ATTEND
 
 MARKS = {
     "arrived": appointments.arrive,
@@ -101,10 +102,19 @@ async def _account(session: Session, docid: str) -> str:
 
 
 async def changed(session: Session, made: Appointment) -> None:
-    """Tell the workflow, where Temporal keeps one for this ticket."""
-    kept = await session.scalar(
-        text("select exists(select from engine_run where engine = 'temporal' and input ->> 'ticket' = :ticket)"),
-        {"ticket": made.ticketid},
+    """Tell the workflows that Temporal keeps for this ticket: that of the specification's calls, and those for which a
+    process waits.
+    """
+    found = await session.execute(
+        text(
+            "select name, external_id, ended_at from engine_run where engine = 'temporal' and input ->> 'ticket' = :t"
+        ),
+        {"t": made.ticketid},
     )
-    if kept:
+    known = found.all()
+    if known:
         await reservations.changed(session, made.ticketid, f"v{made.version}")
+    for run in known:
+        if run.name == ATTEND and run.ended_at is None:
+            payload = {"run": run.external_id, "signal": "refresh"}
+            await outbox.enqueue(session, "workflow-signal", f"{run.external_id}:v{made.version}", payload)

@@ -16,7 +16,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from app.core.errors import NotFound
 from app.core.ids import uuid7
 from app.core.log import log
-from app.db.session import Session, transaction
+from app.db.session import Session, reading, transaction
 from app.engines import control, outbox, runs, temporal
 from app.engines.runs import Run
 from app.engines.senders import Effect, Undeliverable, sender
@@ -34,11 +34,14 @@ async def ask(
     about: dict[str, Any] | None = None,
     case: str | None = None,
     started_by: int | None = None,
+    instance_id: UUID | None = None,
+    task_id: UUID | None = None,
 ) -> UUID:
     """Have *workflow* started when this transaction commits; the id of its run. Nobody else's run has this id.
 
     *given* waits in the outbox and reaches Temporal in an envelope; *own* is the member of it that gets the run's id.
-    *name* (by default the workflow's) and *about* are what ops see of it.
+    *name* (by default the workflow's) and *about* are what ops see of it. *instance_id* and *task_id* are those of a
+    task that waits for its result.
     """
     run_id = uuid7()
     workflow_name = f"{name or workflow}-{run_id}"
@@ -52,15 +55,27 @@ async def ask(
         external_id=workflow_name,
         case=case,
         started_by=started_by,
+        instance_id=instance_id,
+        task_id=task_id,
     )
     payload = {"workflow": workflow, "id": workflow_name, "queue": queue, "given": given, "name": name or workflow}
+    if task_id is not None:
+        payload["job"] = str(run_id)
     await outbox.enqueue(session, "workflow-start", workflow_name, payload, case=case)
     return run_id
 
 
 @sender("workflow-start")
 async def send_start(effect: Effect) -> None:
-    """Start it; one that was started before, whatever became of it, is not started again."""
+    """Start it; one that was started before, whatever became of it, is not started again. Nor is one that a task asked
+    for and no longer waits for.
+    """
+    job = effect.payload.get("job")
+    if job is not None:
+        async with reading() as session:
+            run = await runs.get(session, UUID(job))
+        if run is None or run.status == "cancelled":
+            return
     async with temporal.limited() as client:
         try:
             await client.start_workflow(
@@ -68,7 +83,7 @@ async def send_start(effect: Effect) -> None:
                 effect.payload["given"],
                 id=effect.payload["id"],
                 task_queue=effect.payload["queue"],
-                memo={"name": effect.payload["name"]},
+                memo={"name": effect.payload["name"], "job": job is not None},
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             )
@@ -94,7 +109,26 @@ async def send_cancel(effect: Effect) -> None:
         async with temporal.limited() as client:
             await client.get_workflow_handle(workflow_id(effect)).cancel()
     except NotFound as error:
+        if await _never_started(effect.payload["run"]):
+            return
         raise Undeliverable("Temporal knows no such workflow.") from error
+
+
+async def _never_started(external_id: str) -> bool:
+    """Whether it was called off before it was sent: then there is nothing to cancel."""
+    async with reading() as session:
+        run = await runs.by_external_id(session, ENGINE, external_id)
+    return run is not None and run.status == "cancelled" and run.started_at is None
+
+
+@sender("workflow-signal")
+async def send_signal(effect: Effect) -> None:
+    """Tell a workflow something; one that has ended needs no telling."""
+    try:
+        async with temporal.limited() as client:
+            await client.get_workflow_handle(workflow_id(effect)).signal(effect.payload["signal"])
+    except NotFound:
+        log.info("a workflow that has ended was told", outbox=str(effect.id))
 
 
 @sender("workflow-again")

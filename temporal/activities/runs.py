@@ -22,15 +22,20 @@ async def record_began(given: Begun) -> None:
 
 @activity.defn(name="record_ended")
 async def record_ended(given: Ended) -> None:
-    """How it ended. What was refused is called off rather than failed: nobody has to mend it."""
+    """How it ended. What was refused is called off rather than failed: nobody has to mend it, unless a task waits."""
     async with transaction() as session:
         run_id = await _run_id(session, given)
         if given.status == "completed":
             await runs.completed(session, run_id, given.result)
-        elif given.status == "cancelled" or given.code in temporal.REFUSALS:
+        elif given.status == "cancelled" or (given.code in temporal.REFUSALS and not await _is_job(session, run_id)):
             await runs.cancelled(session, run_id, reason=given.error or given.code)
         else:
             await runs.failed(session, run_id, given.code, given.error)
+
+
+async def _is_job(session: Session, run_id: UUID) -> bool:
+    run = await runs.get(session, run_id)
+    return run is not None and run.task_id is not None
 
 
 async def _run_id(session: Session, given: Begun) -> UUID:

@@ -61,7 +61,8 @@ class _Reported(WorkflowInboundInterceptor):
             await _report("record_ended", Ended(name, told, *_end(error)))
             raise
         await begun
-        await _report("record_ended", Ended(name, told, "completed", result=_told(result)))
+        whole = bool(workflow.memo_value("job", False))  # a task of a model waits for it
+        await _report("record_ended", Ended(name, told, "completed", result=result if whole else _told(result)))
         return result
 
 

@@ -14,6 +14,7 @@ QUEUE = "dams_appointment_queue"
 LIMIT = timedelta(seconds=10)
 TURNS = 250
 """After so many turns of the loop the history is begun anew."""
+AWAITED = ("requested", "booked", "pending", "arrived")
 LIVE = ("requested", "booked", "pending", "arrived", "checked-in")
 REFUSALS = ("conflict", "invalid", "not-found", "forbidden")
 
@@ -237,6 +238,32 @@ class ReserveAppointmentWorkflow:
 
     def _ask(self, what: str, by: int | None) -> None:
         self._asked.append(Change(self._record.ticketid, f"{what} {workflow.uuid4()}", what, by=by))
+
+
+@workflow.defn(name="AttendVisitWorkflow")
+class AttendVisitWorkflow(ReserveAppointmentWorkflow):
+    """Ends when the patient is in the room; fails with the appointment's status when that cannot happen any more.
+
+    The appointment belongs to whoever booked it: cancelled, the workflow leaves it as it is.
+    """
+
+    @workflow.init
+    def __init__(self, given: Reservation) -> None:
+        super().__init__(given)
+
+    @workflow.run
+    async def run(self, given: Reservation) -> Record:
+        await self._apply(Change(given.ticketid, "look", "refresh"))
+        while self._record.status in AWAITED:
+            await self._turn()
+            if self._turns >= TURNS or workflow.info().is_continue_as_new_suggested():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                workflow.continue_as_new(given)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._record.status not in ("checked-in", "fulfilled"):
+            told = f"The patient will not come: the appointment is {self._record.status}."
+            raise ApplicationError(told, type=self._record.status, non_retryable=True)
+        return self._record
 
 
 def _refusal(error: ActivityError) -> ApplicationError:

@@ -264,3 +264,39 @@ async def flow_failed(env: WorkflowEnvironment) -> Handle:
     handle = await run_flow(env, {"flow": "x", "steps": steps})
     assert "Step right: there is nothing to count" in str(await failure(handle))
     return handle
+
+
+async def attend(env: WorkflowEnvironment) -> Handle:
+    """A booked appointment that a process waits for."""
+    await reserve(env)
+    return await env.client.start_workflow(
+        "AttendVisitWorkflow", ASKED, id=f"attend-{uuid4()}", task_queue="dams_appointment_queue", memo={"job": True}
+    )
+
+
+@branch
+async def attendance_kept(env: WorkflowEnvironment) -> Handle:
+    handle = await attend(env)
+    await handle.signal("check_in", 1)
+    assert (await ended(handle))["status"] == "checked-in"
+    assert await status() == "checked-in"
+    return handle
+
+
+@branch
+async def attendance_missed(env: WorkflowEnvironment) -> Handle:
+    handle = await attend(env)
+    cause = await failure(handle)
+    assert isinstance(cause, ApplicationError)
+    assert cause.type == "noshow"
+    return handle
+
+
+@branch
+async def attendance_not_wanted(env: WorkflowEnvironment) -> Handle:
+    handle = await attend(env)
+    await handle.query("details")
+    await handle.cancel()
+    assert isinstance(await failure(handle), CancelledError)
+    assert await status() == "booked"  # it belongs to whoever booked it
+    return handle

@@ -65,6 +65,10 @@ class ReceiveTask(Catching, elements.ReceiveTask):
             my_task.internal_data = {**my_task.internal_data, JOB: given}
         return super()._update_hook(my_task)
 
+    def catches(self, my_task: Token, event: Any) -> bool:
+        """A job is answered by its run alone: a model may throw a message of whatever name."""
+        return self.job is None and super().catches(my_task, event)
+
 
 class _Beside(Catching):
     """Waits beside work that goes on; where it does not interrupt that work it may come any number of times."""

@@ -446,7 +446,14 @@ FAULTS = [
         task("", 'camunda:class="com.Foo"', "serviceTask"),
         "t",
         "no program takes this service task",
-        "give it the type external and a topic, pipeline:… or zeebe:…, or make it a script or user task",
+        "give it the type external and a topic, or make it a script or user task",
+    ),
+    Fault(
+        "job-inputs",
+        task("", 'camunda:type="external" camunda:topic="temporal:AttendVisitWorkflow"', "serviceTask"),
+        "t",
+        "AttendVisitWorkflow needs the input ticketid",
+        "add it",
     ),
     Fault(
         "link-event",

@@ -159,7 +159,7 @@ FAULTS = [
         task("", 'camunda:type="external" camunda:topic="invoices"', "serviceTask"),
         "t",
         "nothing serves the topic 'invoices'",
-        "write pipeline: or zeebe: and the name of a pipeline or process",
+        "write pipeline:NAME, zeebe:PROCESS, temporal:WORKFLOW, http or mail",
     ),
     Fault(
         "retry-cycle",

@@ -84,6 +84,7 @@ def _set_names(model: Model) -> set[str]:
             node.get("name", "") for tag in ("inputParameter", "outputParameter") for node in process.iter(C + tag)
         }
         names |= {node.get("target", "") for tag in ("in", "out") for node in process.iter(C + tag)}
+        names |= {node.get(f"{C}resultVariable", "result") for node in process.iter(f"{B}serviceTask")}
     return names | _COUNTERS
 
 

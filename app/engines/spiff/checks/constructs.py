@@ -18,7 +18,7 @@ _ELEMENTS: dict[str, tuple[str, str, str]] = {
     "subChoreography": ("unsupported-element", "choreographies are not run", "draw a process"),
     "implicitThrowEvent": ("unsupported-element", "implicit throw events are not run", "draw a throw event"),
     "serviceTask": ("unbound-service", "no program takes this service task",
-                    "give it the type external and a topic, pipeline:… or zeebe:…, or make it a script or user task"),
+                    "give it the type external and a topic, or make it a script or user task"),
     "businessRuleTask": ("unbound-service", "names no decision", "choose a decision of a .dmn file, and deploy both"),
 }  # fmt: skip
 _PROGRAMS = frozenset(C + name for name in ("class", "delegateExpression", "expression", "type", "topic"))

@@ -20,7 +20,7 @@ form-key ad-hoc input-output instantiate io-specification link-event lookup-para
 message-name missing-id multi-instance multi-instance-behavior no-end-event no-executable-process no-start-event
 initiator start-form
 not-xml output-missing priority schema script-format script-import script-missing script-name script-syntax
-json-syntax spec-class spec-flow spec-member spec-name spec-operator
+job-inputs json-syntax spec-class spec-flow spec-member spec-name spec-operator
 several-event-definitions several-start-events start-event-type sub-process-start timer-syntax
 token-quantity too-deep too-large too-many-elements unbound-service unsupported-element
 gateway-direction lane message-flow

@@ -18,9 +18,9 @@ def bind(model: Model, node: Xml) -> bool:
     if node.get(f"{C}type") != "external" or not topic:
         return False
     if topics.read(topic) is None:
-        model.report("unbound-service", node, f"nothing serves the topic {topic[:80]!r}",
-                     "write pipeline: or zeebe: and the name of a pipeline or process")  # fmt: skip
+        model.report("unbound-service", node, f"nothing serves the topic {topic[:80]!r}", f"write {topics.SYNTAX}")
         return True
+    _check_inputs(model, node, topic)
     for attribute in node.attrib:
         if attribute.startswith(C) and attribute[len(C) :] not in _KNOWN:
             model.report("camunda-extension", node, f"camunda:{attribute[len(C):]} is not honoured on a serviceTask",
@@ -36,3 +36,16 @@ def bind(model: Model, node: Xml) -> bool:
         model.report("unbound-service", node, "a job is done once", "put the task into a sub-process that is a loop")
     node.set("topic", topic)
     return True
+
+
+def _check_inputs(model: Model, node: Xml, topic: str) -> None:
+    inputs = {one.get("name", ""): _literal(one) for one in node.iterfind(f"{B}extensionElements/{C}inputOutput/"
+                                                                          f"{C}inputParameter")}  # fmt: skip
+    for message, fix in topics.faults(topic, inputs):
+        model.report("job-inputs", node, message, fix)
+
+
+def _literal(parameter: Xml) -> str | None:
+    """The text of a parameter, None where it is computed."""
+    text = (parameter.text or "").strip()
+    return None if len(parameter) or "${" in text or "#{" in text else text
