@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -33,6 +32,7 @@ from app.dev.state import free_ports
 from tests.airflow import server as airflow_server
 from tests.ondemand import OnDemand
 from tests.temporal import server as temporal_server
+from tests.waiting import until, wait_until
 from tests.zeebe import server as zeebe_server
 
 # Speed is measured in benchmarks: a machine that is busy for a moment does not make a property false.
@@ -42,12 +42,25 @@ hypothesis.settings.load_profile("dams")
 RUN, POSTGRES, REDIS = "DAMS_TEST_RUN", "DAMS_TEST_POSTGRES", "DAMS_TEST_REDIS"
 TEMPLATE = "dams_template"
 PASSWORD = "dams-test"
-FORGETFUL = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
-"""The cluster of a test run is thrown away with it: nothing has to outlive the machine."""
+FORGETFUL = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "autovacuum=off"]
+"""The cluster of a test run is thrown away with it: nothing has to outlive the machine, and nothing gets old. A vacuum
+that is slow to end would keep its database from being copied.
+"""
 CLINIC = "dams_clinic_"
 PASSWORD_OF_ALL = "of-everybody-in-tests"
 CHEAP_HASHES = {"DAMS_SECURITY__ARGON2_MEMORY_KIB": "64", "DAMS_SECURITY__ARGON2_TIME_COST": "1"}
 SECRET = "a-secret-key-for-tests-only-0123456789"
+PATIENT = {
+    "DAMS_DATABASE__LOCK_TIMEOUT_MS": "60000",
+    "DAMS_DATABASE__STATEMENT_TIMEOUT_MS": "100000",
+    "DAMS_DATABASE__IDLE_IN_TRANSACTION_TIMEOUT_MS": "600000",
+    "DAMS_DATABASE__CONNECT_SECONDS": "60",
+    "DAMS_WEB__VIEW_TIMEOUT_SECONDS": "120",
+    "DAMS_ENGINE__SECONDS_PER_REQUEST": "60",
+}
+"""Limits in seconds that a right answer reaches on a busy machine. A test of such a limit sets its own."""
+DATABASES = 64
+"""Of Valkey: 1 to 15 for tests of this process, from 32 on those whose worker processes live on between tests."""
 
 
 def cluster() -> Cluster:
@@ -55,13 +68,17 @@ def cluster() -> Cluster:
 
 
 def wait_for(what: str, ready: Callable[[], Awaitable[bool]], process: subprocess.Popen[bytes] | None = None) -> None:
-    """Ask until *ready* says yes; a process that ends first, or a minute, fails the run."""
-    deadline = time.monotonic() + 60
-    while not asyncio.run(_asked(ready)):
-        if process is not None and process.poll() is not None:
-            pytest.exit(f"{what} ended with {process.returncode} before it was ready", 3)
-        if time.monotonic() > deadline:
-            pytest.exit(f"{what} did not come up in a minute", 3)
+    """Ask until *ready* says yes; a process that ends first, or never is ready, fails the run."""
+
+    def over() -> bool:
+        return asyncio.run(_asked(ready)) or (process is not None and process.poll() is not None)
+
+    try:
+        wait_until(over)
+    except AssertionError as error:
+        pytest.exit(f"{what} did not come up: {error}", 3)
+    if process is not None and process.poll() is not None:
+        pytest.exit(f"{what} ended with {process.returncode} before it was ready", 3)
 
 
 async def _asked(ready: Callable[[], Awaitable[bool]]) -> bool:
@@ -80,11 +97,12 @@ def pytest_configure(config: pytest.Config) -> None:
     (folder / "redis").mkdir()
     server = cluster()
     server.create()
+    keeper = redis.command(redis_port, folder / "redis", PASSWORD)
+    with Path(keeper[1]).open("a") as conf:
+        conf.write(f"databases {DATABASES}\n")
     with (folder / "log").open("ab") as log:
         postgres = subprocess.Popen([*server.command(), *FORGETFUL], stdout=log, stderr=log, preexec_fn=server.become())
-        valkey = subprocess.Popen(
-            redis.command(redis_port, folder / "redis", PASSWORD), stdout=log, stderr=log, preexec_fn=die_with_parent
-        )
+        valkey = subprocess.Popen(keeper, stdout=log, stderr=log, preexec_fn=die_with_parent)
     config.add_cleanup(lambda: stop(folder, postgres, valkey))
     for engine in (
         OnDemand(folder / "zeebe", zeebe_server.begin),
@@ -103,7 +121,7 @@ def stop(folder: Path, *processes: subprocess.Popen[bytes]) -> None:
         process.terminate()
     for process in processes:
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -116,6 +134,8 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DAMS_SECURITY__SECRET_KEY", SECRET)
     monkeypatch.setenv("DAMS_WEB__DEMO", "true")
     monkeypatch.setenv("DAMS_WEB__SECURE_COOKIES", "false")
+    for name, given in PATIENT.items():
+        monkeypatch.setenv(name, given)
     for name in ("DAMS_REDIS__URL", "DAMS_CELERY__BROKER_URL", "DAMS_CELERY__RESULT_BACKEND"):
         monkeypatch.setenv(name, f"redis://:{PASSWORD}@127.0.0.1:{os.environ[REDIS]}/0")
     settings.cache_clear()
@@ -137,7 +157,20 @@ async def own_database(monkeypatch: pytest.MonkeyPatch, template: str) -> AsyncI
     yield server.serving_url(name)
     await dispose()
     await asyncio.to_thread(loop_thread.run, dispose())
-    await server.drop_database(name)
+    await drop(name)
+
+
+async def drop(name: str) -> None:
+    """Drop a database, as soon as the server processes of those who used it have ended."""
+
+    async def dropped() -> bool:
+        try:
+            await cluster().drop_database(name)
+        except asyncpg.ObjectInUseError:
+            return False
+        return True
+
+    await until(dropped)
 
 
 @pytest.fixture
@@ -246,7 +279,7 @@ def running(command: list[str], environment: dict[str, str]) -> Iterator[subproc
         finally:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

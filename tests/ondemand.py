@@ -84,7 +84,7 @@ def end(*processes: subprocess.Popen[bytes]) -> None:
         process.terminate()
     for process in processes:
         try:
-            process.wait(15)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,7 +17,8 @@ import asyncpg
 import httpx
 
 from app.dev.state import free_ports
-from tests.conftest import CHEAP_HASHES, PASSWORD, PASSWORD_OF_ALL, REDIS, SECRET, cluster, running
+from tests.conftest import CHEAP_HASHES, PASSWORD, PASSWORD_OF_ALL, PATIENT, REDIS, SECRET, cluster, drop, running
+from tests.waiting import wait_until
 
 API = "/api/v1"
 APPOINTMENT = "Process_ApptDams01"
@@ -60,7 +60,7 @@ class Served:
 
     def call(self, method: str, path: str, user: str = "staff", **further: Any) -> Any:
         """What the JSON API answers *user*; for what a test needs before it begins."""
-        with httpx.Client(base_url=self.url + API, timeout=60) as client:
+        with httpx.Client(base_url=self.url + API, timeout=150) as client:
             token = client.post("/token", json={"username": user, "password": PASSWORD_OF_ALL}).raise_for_status()
             headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
             return client.request(method, path, headers=headers, **further).raise_for_status().json()
@@ -101,6 +101,7 @@ def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
         "DAMS_WEB__SECURE_COOKIES": "false",
         "DAMS_WEB__TEST_CLOCK": "true",
         **CHEAP_HASHES,
+        **PATIENT,
         **further,
     }
     granian = ["-m", "app.web.serve", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(web)]
@@ -111,17 +112,14 @@ def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
         running(["-m", "workers.relay"], environment),
     ):
         url = f"http://127.0.0.1:{web}"
-        deadline = time.monotonic() + 300
-        while not _ready(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the web did not come up: {process.poll()}")
-            time.sleep(0.1)
+        wait_until(lambda: _ready(url) or process.poll() is not None)
+        assert process.poll() is None, f"the web ended with {process.returncode}"
         yield Served(url, mail, server.serving_url(name).replace("+asyncpg", ""))
-    asyncio.run(server.drop_database(name))
+    asyncio.run(drop(name))
 
 
 def _ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+        return httpx.get(f"{url}/readyz", timeout=60).status_code == 200
     except httpx.TransportError:
         return False

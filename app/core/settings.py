@@ -33,6 +33,8 @@ class Database(Section):
     pool_size: int = 8
     statement_timeout_ms: int = 10_000
     lock_timeout_ms: int = 3_000
+    idle_in_transaction_timeout_ms: int = 30_000
+    connect_seconds: float = 5.0
 
 
 class Redis(Section):

@@ -123,7 +123,7 @@ class Cluster:
 
     async def create_role(self, name: str, password: str) -> None:
         """Make a role that may sign in and nothing else, unless it exists."""
-        connection = await asyncpg.connect(self._plain("postgres"), timeout=5)
+        connection = await asyncpg.connect(self._plain("postgres"))
         try:
             if not await connection.fetchval("select 1 from pg_roles where rolname = $1", name):
                 made = "select format('create role %I login password %L', $1::text, $2::text)"
@@ -133,7 +133,7 @@ class Cluster:
 
     async def create_database(self, name: str = "dams", template: str = "template0", owner: str = USER) -> None:
         """Make a database unless it exists."""
-        connection = await asyncpg.connect(self._plain("postgres"), timeout=5)
+        connection = await asyncpg.connect(self._plain("postgres"))
         try:
             if not await connection.fetchval("select 1 from pg_database where datname = $1", name):
                 await connection.execute(f'create database "{name}" template "{template}" owner "{owner}"')
@@ -141,7 +141,7 @@ class Cluster:
             await connection.close()
 
     async def drop_database(self, name: str) -> None:
-        connection = await asyncpg.connect(self._plain("postgres"), timeout=5)
+        connection = await asyncpg.connect(self._plain("postgres"))
         try:
             await connection.execute(f'drop database if exists "{name}" with (force)')
         finally:

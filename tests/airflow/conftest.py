@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from app.engines.dags import DAGS
 from tests.airflow import server
 from tests.conftest import PASSWORD_OF_ALL, RUN
 from tests.serving import Served, serving
+from tests.waiting import wait_until
 
 (DAG,) = DAGS
 REPORT = "/login/dag/report/login/count"
@@ -45,7 +45,7 @@ class Report:
 
     def ended(self, run_id: str) -> httpx.Response:
         """The answer once the run is no longer under way."""
-        return until(lambda: (answer := self.values(run_id)).status_code != 202 and answer)
+        return wait_until(lambda: (answer := self.values(run_id)).status_code != 202 and answer)
 
     def press(self, path: str, **fields: str) -> httpx.Response:
         """Send a form of the ops page, as somebody with a browser."""
@@ -59,7 +59,7 @@ class Report:
 
     def incident(self, run_id: str) -> int:
         """The open incident of a run, as the ops page shows it."""
-        (found,) = until(
+        (found,) = wait_until(
             lambda: self._database("select id from incident where run_id = $1 and resolved_at is null", run_id)
         )
         return int(found)
@@ -85,15 +85,6 @@ class Report:
         given |= {"login": ACCOUNT, "password": password}
         self.airflow.delete("/connections/dams")
         self.airflow.post("/connections", json=given).raise_for_status()
-
-
-def until(true: Callable[[], Any], seconds: float = 420) -> Any:
-    """Ask until it is true; what it said then."""
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.2)
-    return found
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.airflow.conftest import DAG, Report, until
+from tests.airflow.conftest import DAG, Report
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("airflow"), pytest.mark.timeout(1500)]
 
@@ -58,10 +59,10 @@ def test_a_task_that_is_refused_is_an_incident_and_its_retry_ends_the_run_well(r
 
 def test_a_run_is_called_off_in_airflow_too(report: Report) -> None:
     run_id = report.trigger()
-    until(lambda: report.status(run_id) == "running")
+    wait_until(lambda: report.status(run_id) == "running")
     report.press(f"/ops/runs/{run_id}/cancel", reason="not needed")
     run = f"/dags/{DAG}/dagRuns/{run_id}"
-    until(lambda: report.airflow.get(run).json()["state"] == "failed")
+    wait_until(lambda: report.airflow.get(run).json()["state"] == "failed")
     assert report.status(run_id) == "cancelled"
     assert report.values(run_id).status_code == 409
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from app.dev import chromium, frontend
 from tests.conftest import PASSWORD_OF_ALL
@@ -18,7 +18,8 @@ from tests.serving import Served, serving
 
 FLAGS = ["--no-sandbox", "--no-zygote", "--disable-gpu", "--headless=shell", "--disable-dev-shm-usage"]
 SIZES = {"1280": {"width": 1280, "height": 900}, "390": {"width": 390, "height": 844}}
-TIMEOUT = 30_000
+TIMEOUT = 120_000
+expect.set_options(timeout=TIMEOUT)  # by itself it gives a page five seconds
 SESSION = pytest.mark.asyncio(loop_scope="session")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.browser.conftest import Person, somebody
 from tests.conftest import PASSWORD_OF_ALL
 from tests.serving import Served, visit
+from tests.waiting import until
 
 
 async def is_sound(person: Person, name: str, size: str) -> None:
@@ -43,11 +43,11 @@ def mentions(folder: Path, ticket: str) -> int:
 
 async def mailed(folder: Path, ticket: str, count: int) -> None:
     """Wait until the mail sink holds *count* mails about a ticket."""
-    for _ in range(600):
-        if mentions(folder, ticket) >= count:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"no {count} mails about {ticket}")
+
+    async def there() -> bool:
+        return mentions(folder, ticket) >= count
+
+    await until(there)
 
 
 @pytest.mark.parametrize("user", ["patient", "staff"])

@@ -11,6 +11,7 @@ from tests import drawing
 from tests.browser.conftest import somebody
 from tests.browser.test_schedule import open_day
 from tests.serving import APPOINTMENT, Served
+from tests.waiting import until
 
 OPEN_DAY = open_day(2)
 
@@ -289,9 +290,10 @@ async def test_the_relay_mails_about_an_incident_and_the_page_shows_it(browser: 
     async with somebody(browser, served) as person:
         await person.sign_in("admin")
         page = await person.open("/dev/mail")
-        for _ in range(100):
-            if case in await page.content():
-                break
-            await page.wait_for_timeout(100)
+
+        async def shown() -> bool:
             await page.reload()
+            return case in await page.content()
+
+        await until(shown)
         await expect(page.get_by_text(case).first).to_be_attached()

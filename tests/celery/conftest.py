@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from app.dev.service import CannotTell, Probe
 from app.dev.services import ANY, beats
 from app.engines import broker
 from tests.conftest import PASSWORD, REDIS, SECRET, TEMPLATE, cluster, running
+from tests.waiting import wait_until
 
 WORKER, BEAT, RELAY = ["-m", "workers.celery_worker"], ["-m", "workers.beat"], ["-m", "workers.relay"]
 QUICK = {
@@ -76,12 +76,10 @@ def make_clinic(folder: Path, redis_url: str) -> Clinic:
     return Clinic(where | QUICK, folder)
 
 
-def until_it_lives(url: str, kind: str, seconds: float = 220, *, pid: int | None = None) -> None:
+def until_it_lives(url: str, kind: str, *, pid: int | None = None) -> None:
     """Until a process of this kind, or the one of this id, has written its sign of life."""
-    probe, deadline = beats(url, kind), time.monotonic() + seconds
-    while not asyncio.run(_probed(probe, pid or ANY)):
-        assert time.monotonic() < deadline, f"no sign of life of {kind}"
-        time.sleep(0.05)
+    probe = beats(url, kind)
+    wait_until(lambda: asyncio.run(_probed(probe, pid or ANY)))
 
 
 async def _probed(probe: Probe, pid: int) -> bool:
@@ -94,7 +92,7 @@ async def _probed(probe: Probe, pid: int) -> bool:
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     """The clinic with worker and relay of this test process, on a Redis database of its own."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 32 + 32
     made = make_clinic(tmp_path_factory.mktemp("files"), f"redis://:{PASSWORD}@127.0.0.1:{os.environ[REDIS]}/{number}")
     provider = payment_sink.server(0, tmp_path_factory.mktemp("payments"))
     made.environment["DAMS_PAYMENT__URL"] = f"http://127.0.0.1:{provider.server_port}"
@@ -149,14 +147,6 @@ async def token(username: str) -> dict[str, str]:
 async def value(sql: str, **given: Any) -> Any:
     async with reading() as session:
         return await session.scalar(text(sql), given)
-
-
-async def until(true: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any:
-    """Ask until it is true; gives what it was."""
-    async with asyncio.timeout(seconds):
-        while not (found := await true()):  # noqa: ASYNC110 - the state is in the database, which has no event
-            await asyncio.sleep(0.05)
-    return found
 
 
 def person(number: int) -> dict[str, Any]:

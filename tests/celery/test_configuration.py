@@ -27,7 +27,7 @@ def run(command: list[str], environment: dict[str, str]) -> subprocess.Completed
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=400,
         check=False,
         preexec_fn=die_with_parent,
     )
@@ -36,7 +36,7 @@ def run(command: list[str], environment: dict[str, str]) -> subprocess.Completed
 @pytest.mark.engine
 @pytest.mark.xdist_group("celery")
 async def test_inspect_conf_equals_the_settings(clinic: Clinic) -> None:
-    command = ["-m", "celery", "-A", "workers.celery_app", "inspect", "conf", "--json", "--timeout", "30"]
+    command = ["-m", "celery", "-A", "workers.celery_app", "inspect", "conf", "--json", "--timeout", "100"]
     done = await asyncio.to_thread(run, command, {})
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = next(iter(json.loads(done.stdout).values()))

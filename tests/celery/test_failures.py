@@ -24,9 +24,10 @@ from app.db.session import transaction
 from app.dev import redis
 from app.dev.state import free_ports
 from app.engines import pipelines
-from tests.celery.conftest import BEAT, RELAY, Clinic, entered, make_clinic, until, until_it_lives, value
+from tests.celery.conftest import BEAT, RELAY, Clinic, entered, make_clinic, until_it_lives, value
 from tests.celery.test_pipelines import file, people
 from tests.conftest import PASSWORD, wait_for
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.engine,
@@ -35,7 +36,6 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 WORKER = ["-m", "celery", "-A", "workers.celery_app", "worker", "--include", "tests.celery.hazards", "--without-mingle"]
-SECONDS = 240
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Plant:
 
     def lives(self, process: subprocess.Popen[bytes], kind: str) -> None:
         """Until it has written its sign of life."""
-        until_it_lives(self.clinic.environment["DAMS_DATABASE__URL"], kind, 300, pid=process.pid)
+        until_it_lives(self.clinic.environment["DAMS_DATABASE__URL"], kind, pid=process.pid)
 
     async def worker(self) -> subprocess.Popen[bytes]:
         process = self.start(WORKER)
@@ -129,7 +129,7 @@ async def ends(run_id: UUID) -> str:
         found = await status(run_id)
         return found if found not in ("requested", "running") else None
 
-    return await until(over, SECONDS)
+    return await until(over)
 
 
 async def running(run_id: UUID, task: str, at_least: int = 1) -> None:
@@ -138,7 +138,7 @@ async def running(run_id: UUID, task: str, at_least: int = 1) -> None:
     async def enough() -> bool:
         return await value(sql, id=run_id, task=task) >= at_least
 
-    await until(enough, SECONDS)
+    await until(enough)
 
 
 async def imported_once(run_id: UUID, count: int, before: int) -> None:
@@ -227,7 +227,7 @@ async def test_a_cancelled_run_writes_nothing_and_frees_its_worker(plant: Plant,
     async def freed() -> bool:
         return await value(idle) == 0
 
-    await until(freed, 60)
+    await until(freed)
     assert await value("select count(*) from inbox where kind = 'slept'") == 0
     assert await ends(await asked("panel-sizes")) == "completed"
     kill(worker)

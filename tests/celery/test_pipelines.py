@@ -20,7 +20,8 @@ from app.core.actor import Actor
 from app.db.session import transaction
 from app.web.security import COOKIE
 from tests import drawing
-from tests.celery.conftest import Clinic, token, until, value
+from tests.celery.conftest import Clinic, token, value
+from tests.waiting import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("celery")]
 HEADER = "firstname,lastname,email,mobile,birthday,address,patientid,profession"
@@ -36,7 +37,7 @@ async def ended(client: FlaskClient, headers: dict[str, str], path: str) -> dict
         found = (await call(client, "GET", path, headers)).json
         return found if found["status"] not in ("requested", "running") else None
 
-    return await until(over, 180)
+    return await until(over)
 
 
 async def ran(client: FlaskClient, name: str, given: dict[str, Any], username: str = "admin") -> dict[str, Any]:

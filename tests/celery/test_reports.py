@@ -13,7 +13,8 @@ from sqlalchemy import text
 
 from app.clinic import reports
 from app.db.session import transaction
-from tests.celery.conftest import Clinic, token, until, value
+from tests.celery.conftest import Clinic, token, value
+from tests.waiting import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("celery")]
 FILES = {"dams_admin.csv": "administrator", "dams_patient.csv": "patient", "dams_doc.csv": "doctor"}

@@ -13,13 +13,13 @@ from celery.result import AsyncResult, GroupResult
 
 from app.db.session import dispose
 from app.engines import broker
-from tests.celery.conftest import Clinic, until, value
+from tests.celery.conftest import Clinic, value
+from tests.waiting import until
 from workers.celery_app import app
 from workers.pipelines.doctor_stats import count_patients_doctor
 from workers.tasks import child
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("celery")]
-SECONDS = 90
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +39,11 @@ def sig(name: str, *args: Any, **options: Any) -> Any:
 
 async def got(result: AsyncResult | GroupResult) -> Any:
     """The result, asked for again and again: Celery's own waiting belongs to one thread."""
-    async with asyncio.timeout(SECONDS):
-        while not result.ready():  # noqa: ASYNC110 - Redis has no event for this loop
-            await asyncio.sleep(0.05)
+
+    async def ready() -> bool:
+        return bool(result.ready())
+
+    await until(ready)
     return [one.get() for one in result.results] if isinstance(result, GroupResult) else result.get()
 
 

@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 
 from app.core.settings import settings
 from app.engines import broker, pipelines
-from tests.celery.conftest import Clinic, sign_up, token, until, value
+from tests.celery.conftest import Clinic, sign_up, token, value
+from tests.waiting import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("celery")]
 TABLES = ("administrator", "doctor", "patient")

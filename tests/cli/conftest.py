@@ -21,7 +21,7 @@ from app.clinic import accounts
 from app.core.settings import ROOT
 from app.db.session import make_engine
 from app.dev.state import State, free_ports
-from tests.conftest import PASSWORD, POSTGRES, REDIS, SECRET, TEMPLATE, cluster, running, wait_for
+from tests.conftest import PASSWORD, PATIENT, POSTGRES, REDIS, SECRET, TEMPLATE, cluster, drop, running, wait_for
 from tests.drawing import field as field_
 from tests.drawing import script, sequence, user_task
 
@@ -61,7 +61,7 @@ class CommandLine:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         answer = Answer(done.returncode, done.stdout, done.stderr)
@@ -89,12 +89,13 @@ def service() -> Iterator[tuple[str, str]]:
         "DAMS_SECURITY__SECRET_KEY": SECRET,
         "DAMS_WEB__DEMO": "true",
         "DAMS_WEB__SECURE_COOKIES": "false",
+        **PATIENT,
     }
     url = f"http://127.0.0.1:{port}"
     with running(command, settings) as process:
         wait_for("the web", lambda: _serves(url), process)
         yield url, server.url(name)
-    asyncio.run(server.drop_database(name))
+    asyncio.run(drop(name))
 
 
 async def _people(url: str) -> None:
@@ -113,7 +114,7 @@ async def _serves(url: str) -> bool:
 
 
 def _status(url: str) -> int:
-    with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - our own loopback address
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - our own loopback address
         return answer.status
 
 

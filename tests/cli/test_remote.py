@@ -67,7 +67,7 @@ def test_a_password_is_asked_for_on_a_terminal_and_not_shown(dams: CommandLine) 
     os.write(leader, f"{SIGN_IN}\n".encode())
     while b"signed in" not in seen:
         seen += os.read(leader, 1000)
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     os.close(leader)
     assert SIGN_IN.encode() not in seen
 

@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import os
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +15,7 @@ from sqlalchemy import text
 from app.core.loop import LoopThread, loop_thread
 from app.core.settings import settings
 from app.db.session import dispose, engine, reading
+from tests.waiting import SECONDS, wait_until
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_time_out_cancels_what_was_begun(loop: LoopThread) -> None:
 
     with pytest.raises(TimeoutError):
         loop.run(slow(), 0.05)
-    assert cancelled.wait(5)
+    assert cancelled.wait(SECONDS)
 
 
 def test_context_variables_come_back(loop: LoopThread) -> None:
@@ -82,7 +82,7 @@ def test_a_fork_gets_a_loop_of_its_own(loop: LoopThread) -> None:
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        alone = loop.loop is not parent and loop.run(this_thread(), 5) == "test-loop"
+        alone = loop.loop is not parent and loop.run(this_thread(), SECONDS) == "test-loop"
         os.write(writer, b"1" if alone else b"0")
         os._exit(0)
     os.close(writer)
@@ -113,7 +113,7 @@ async def in_use() -> int:
 @pytest.mark.usefixtures("small_pool")
 def test_twenty_threads_share_two_connections() -> None:
     with ThreadPoolExecutor(20) as threads:
-        assert sum(threads.map(lambda _: loop_thread.run(one(), 20), range(200))) == 200
+        assert sum(threads.map(lambda _: loop_thread.run(one(), SECONDS), range(200))) == 200
     assert loop_thread.run(in_use()) == 0
 
 
@@ -126,6 +126,5 @@ def test_a_time_out_gives_the_connection_back() -> None:
     for _ in range(3):  # more often than there are connections
         with pytest.raises(TimeoutError):
             loop_thread.run(slow(), 0.2)
-    assert loop_thread.run(one(), 60) == 1
-    while loop_thread.run(in_use()):  # given back when the server has heard of the end, not at once
-        time.sleep(0.01)
+    assert loop_thread.run(one(), SECONDS) == 1
+    wait_until(lambda: loop_thread.run(in_use()) == 0)  # given back when the server has heard of the end, not at once

@@ -7,10 +7,9 @@ import os
 import pty
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -64,7 +63,7 @@ class Local:
             input=answer,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 
@@ -120,7 +119,7 @@ class Local:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(60)
+                self.process.wait(120)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -132,18 +131,10 @@ def _living() -> Iterator[tuple[int, str]]:
             yield process.pid, " ".join(process.info["cmdline"] or [])
 
 
-def until(true: Callable[[], Any], seconds: float = 240) -> None:
-    """Ask until it is true; says what it asked for when it never is."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {getattr(true, '__qualname__', true)}"
-        time.sleep(0.05)
-
-
 def page(url: str) -> int:
     """The status of a page; 0 when nobody listens."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own loopback address
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - our own loopback address
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

@@ -14,9 +14,10 @@ import asyncpg
 import pytest
 
 from app.dev.service import addresses
-from tests.dev.local import SLOW, SMALL, Local, page, terminal, until, without_workers
+from tests.dev.local import SLOW, SMALL, Local, page, terminal, without_workers
+from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(1200)]
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def small(tmp_path: Path) -> Iterator[Local]:
     one = Local(tmp_path, SMALL, "--no-web-build", *without_workers(tmp_path, *SLOW))
     yield one
     one.end()
-    until(lambda: not one.processes(), 20)
+    wait_until(lambda: not one.processes())
 
 
 def sql(one: Local, statement: str) -> object:
@@ -52,11 +53,11 @@ def test_a_terminal_shows_a_live_table_and_ctrl_c_leaves_no_process(small: Local
     with terminal() as (master, slave):
         threading.Thread(target=read, args=(master,), daemon=True).start()
         process = small.start(slave)
-        until(small.is_up)
+        wait_until(small.is_up)
         os.kill(process.pid, signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
         assert small.processes() == []
-        until(lambda: b"stopped" in shown, 5)
+        wait_until(lambda: b"stopped" in shown)
     text = shown.decode()
     for heading in ("service", "state", "seconds", "address"):
         assert heading in text
@@ -67,36 +68,36 @@ def test_a_terminal_shows_a_live_table_and_ctrl_c_leaves_no_process(small: Local
 
 def test_down_leaves_no_process_and_the_next_up_finds_the_data_as_it_was(small: Local) -> None:
     process = small.start()
-    until(small.is_up)
+    wait_until(small.is_up)
     sql(small, "insert into candidate_group (name) values ('kept') returning id")
     down = small.run("down")
     assert (down.returncode, down.stdout) == (0, "stopped\n")
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
     assert small.processes() == []
     assert small.run("down").stdout == "nothing runs on this state\n"
 
     small.start()
-    until(small.is_up)
+    wait_until(small.is_up)
     assert sql(small, "select count(*) from candidate_group where name = 'kept'") == 1
 
 
 def test_after_kill_9_nothing_is_left_running_and_the_next_up_recovers(small: Local) -> None:
     process = small.start()
-    until(small.is_up)
+    wait_until(small.is_up)
     assert len(small.processes()) > 6
     sql(small, "insert into candidate_group (name) values ('kept') returning id")
     process.kill()
     process.wait()
     assert small.run("status").returncode == 3
     small.start()  # at once: what is left is still about to end
-    until(small.is_up)
+    wait_until(small.is_up)
     assert sql(small, "select count(*) from candidate_group where name = 'kept'") == 1
     assert page(f"{small.url}/login") == 200
 
     assert small.process is not None
     small.process.kill()
     small.process.wait()
-    until(lambda: not small.processes(), 20)
+    wait_until(lambda: not small.processes())
 
 
 def test_a_port_that_something_took_meanwhile_is_named_and_the_server_moves(small: Local) -> None:
@@ -106,7 +107,7 @@ def test_a_port_that_something_took_meanwhile_is_named_and_the_server_moves(smal
         squatter.bind(("127.0.0.1", old))
         squatter.listen()
         small.start()
-        until(small.is_up)
+        wait_until(small.is_up)
         assert f"port {old} of redis is taken by" in small.said()
         assert small.state.ports["redis"] != old
 
@@ -115,7 +116,7 @@ def test_so_many_processes_of_a_kind_as_asked_for(tmp_path: Path) -> None:
     one = Local(tmp_path, SMALL, "--no-web-build", "--scale", "relay=2", *without_workers(tmp_path, *SLOW))
     one.start()
     try:
-        until(one.is_up)
+        wait_until(one.is_up)
         assert {"relay", "relay-2"} <= set(one.rows())
         beating = sql(one, "select count(distinct pid) from worker_heartbeat where kind = 'relay'")
         assert beating == 2
@@ -129,11 +130,11 @@ def test_the_web_serves_while_zeebe_cannot_even_be_fetched_and_the_table_says_so
     one = Local(tmp_path, nowhere | {"DAMS_TEMPORAL_ADDRESS": "127.0.0.1:9"}, "--no-web-build")
     one.start()
     try:
-        until(lambda: one.row("web").get("state") == "up" and one.row("zeebe-fetch").get("restarts"))
+        wait_until(lambda: one.row("web").get("state") == "up" and one.row("zeebe-fetch").get("restarts"))
         assert page(f"{one.url}/login") == 200
         assert one.run("status").returncode == 1
         assert one.row("zeebe")["state"] == "waiting"
-        until(lambda: "log/zeebe-fetch.log" in one.run("status").stdout)
+        wait_until(lambda: "log/zeebe-fetch.log" in one.run("status").stdout)
     finally:
         one.end()
     assert one.processes() == []

@@ -17,7 +17,7 @@ from app.dev.run import Run
 from app.dev.service import CannotTell, Probe, Service
 from app.dev.state import State
 from app.dev.supervisor import Supervisor
-from tests.engines.conftest import until
+from tests.waiting import SECONDS, until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
@@ -161,13 +161,13 @@ async def test_who_asks_twice_to_stop_does_not_wait(state: State) -> None:
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     )
     stop = asyncio.Event()
-    one = Supervisor([Service("one", [sys.executable, "-c", deaf], yes, grace=600)], state, lambda: None)
+    one = Supervisor([Service("one", [sys.executable, "-c", deaf], yes, grace=3600)], state, lambda: None)
     running = asyncio.create_task(one.run(stop))
     await holds(lambda: state.log("one").exists() and "deaf" in state.log("one").read_text())
     stop.set()
     await shows(one.runs["one"], "stopping")
     one.hurry()
-    await asyncio.wait_for(running, 20)
+    await asyncio.wait_for(running, SECONDS)
     assert one.runs["one"].state == "stopped"
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from app.core.lifetime import die_with_parent
 from app.core.settings import ROOT
-from tests.dev.local import until
+from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def test_nothing_is_left_out_and_fast_leaves_out_only_what_is_marked() -> None:
@@ -74,7 +74,7 @@ ONE = ("-n0", f"{ROOT}/tests/db/test_roles.py::test_the_service_and_its_tests_wo
 
 def test_without_a_terminal_it_starts_its_servers_runs_and_leaves_no_process(folder: Path) -> None:
     process = run(folder, "--fast", *ONE)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=500)
     assert process.returncode == 0, said
     assert "1 passed" in said
     assert leftovers(folder) == []
@@ -87,7 +87,7 @@ def test_a_failing_test_fails_the_run_and_leaves_no_process(folder: Path) -> Non
     process = run(
         folder, "--fast", "-n0", f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml", "-p", "tests.conftest", str(wrong)
     )
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=500)
     assert process.returncode == 1, said
     assert "1 failed" in said
     assert leftovers(folder) == []
@@ -96,10 +96,10 @@ def test_a_failing_test_fails_the_run_and_leaves_no_process(folder: Path) -> Non
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["told to stop", "killed"])
 def test_a_run_that_is_ended_leaves_no_process(folder: Path, number: signal.Signals) -> None:
     process = run(folder, "--fast", "-n0", f"{ROOT}/tests/db")
-    until(lambda: any("valkey-server" in line or "postgres" in line for line in leftovers(folder)))
+    wait_until(lambda: any("valkey-server" in line or "postgres" in line for line in leftovers(folder)))
     process.send_signal(number)
-    process.communicate(timeout=240)
-    until(lambda: leftovers(folder) == [], 60)
+    process.communicate(timeout=500)
+    wait_until(lambda: leftovers(folder) == [])
 
 
 @pytest.mark.xdist_group("kept-together")

@@ -15,9 +15,10 @@ import pytest
 import redis
 
 from app.dev.service import addresses
-from tests.dev.local import PASSWORD, SLOW, SMALL, Local, page, until, without_workers
+from tests.dev.local import PASSWORD, SLOW, SMALL, Local, page, without_workers
+from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(1200)]
 SERVERS = ("postgresql", "redis", "smtp", "web", "relay", "celery", "beat", "temporal", "zeebe")
 
 
@@ -26,7 +27,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     one = Local(tmp_path_factory.mktemp("up"))
     one.start()
     try:
-        until(one.is_up)
+        wait_until(one.is_up)
         yield one
     finally:
         one.end()
@@ -36,7 +37,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
 @pytest.fixture
 def settled(local: Local) -> Local:
     """Everything is up again after whatever the test before did."""
-    until(local.is_up)
+    wait_until(local.is_up)
     return local
 
 
@@ -60,7 +61,7 @@ def test_without_a_terminal_each_change_is_a_line_and_then_where_to_click(settle
 
 def test_the_sign_in_page_answers(settled: Local) -> None:
     assert page(f"{settled.url}/login") == 200
-    until(lambda: page(f"{settled.url}/readyz") == 200)  # an engine on a busy machine may miss the two seconds it has
+    wait_until(lambda: page(f"{settled.url}/readyz") == 200)  # an engine may miss the two seconds it has
 
 
 def test_a_second_up_on_the_state_says_who_has_it_and_changes_nothing(settled: Local) -> None:
@@ -132,8 +133,8 @@ def test_a_killed_server_is_restarted_and_the_table_shows_it(settled: Local, nam
         row = settled.row(name)
         return row["pid"] != before["pid"] and row["state"] == "up"
 
-    until(shows_a_new_one)
-    until(settled.is_up)
+    wait_until(shows_a_new_one)
+    wait_until(settled.is_up)
     row = settled.row(name)
     assert row["restarts"] > before["restarts"]
     assert f"restarted {row['restarts']}×" in settled.run("status").stdout
@@ -144,8 +145,8 @@ def test_two_states_run_side_by_side(settled: Local, tmp_path: Path) -> None:
     other = Local(tmp_path, SMALL, "--no-web-build", *without_workers(tmp_path, *SLOW))
     other.start()
     try:
-        until(other.is_up)
-        until(lambda: (page(f"{settled.url}/readyz"), page(f"{other.url}/readyz")) == (200, 200))
+        wait_until(other.is_up)
+        wait_until(lambda: (page(f"{settled.url}/readyz"), page(f"{other.url}/readyz")) == (200, 200))
         assert set(settled.state.ports.values()).isdisjoint(other.state.ports.values())
     finally:
         other.end()

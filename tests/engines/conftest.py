@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from email import message_from_bytes
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from app.engines.spiff import instances, models
 from app.engines.spiff.records import InstanceView
 from app.engines.spiff.specs import BundleFile
 from tests.conftest import running
+from tests.waiting import until
 
 NEVER = {"DAMS_RELAY__POLL_SECONDS": "3600"}
 OFTEN = {"DAMS_RELAY__POLL_SECONDS": "0.1"}
@@ -67,13 +68,6 @@ def relay(further: dict[str, str] | None = None) -> Iterator[subprocess.Popen[by
     """A relay process on the test's database and mail server."""
     with running(["-m", "workers.relay"], further or OFTEN) as process:
         yield process
-
-
-async def until(true: Callable[[], Awaitable[Any]], seconds: float = 30) -> None:
-    """Ask until it is true."""
-    async with asyncio.timeout(seconds):
-        while not await true():  # noqa: ASYNC110 - the state is in the database, which has no event to wait for
-            await asyncio.sleep(0.02)
 
 
 async def value(sql: str, **given: Any) -> Any:

@@ -15,7 +15,8 @@ from app.db.session import transaction
 from app.engines import mail, notify
 from app.engines.senders import Effect, Undeliverable
 from tests.conftest import make_actor
-from tests.engines.conftest import Post, relay, until
+from tests.engines.conftest import Post, relay
+from tests.waiting import until
 
 
 def effect(**payload: object) -> Effect:

@@ -21,7 +21,8 @@ from temporalio.testing import WorkflowEnvironment
 from app.clinic import appointments
 from app.db.session import transaction
 from app.engines import flows
-from tests.temporal.conftest import BODY, DAY, until, value
+from tests.temporal.conftest import BODY, DAY, value
+from tests.waiting import until
 
 Handle = WorkflowHandle[Any, Any]
 Branch = Callable[[WorkflowEnvironment], Awaitable[Handle]]

@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,6 +38,7 @@ from app.web.security import COOKIE
 from temporal.worker import queues, worker
 from tests.conftest import RUN
 from tests.temporal import server
+from tests.waiting import until
 
 DAY = datetime.now(UTC).date() + timedelta(days=40)
 if DAY.month in (3, 11):  # the clocks of New York change in these months
@@ -68,7 +69,7 @@ async def temporal(clinic: str, monkeypatch: pytest.MonkeyPatch) -> str:
     address = await server.address(Path(os.environ[RUN]) / "temporal")
     monkeypatch.setenv("DAMS_TEMPORAL__ADDRESS", address)
     monkeypatch.setenv("DAMS_TEMPORAL__NAMESPACE", await namespace(address))
-    monkeypatch.setenv("DAMS_TEMPORAL__CALL_SECONDS", "25")  # the tests share a small machine
+    monkeypatch.setenv("DAMS_TEMPORAL__CALL_SECONDS", "100")  # the tests share a small machine
     settings.cache_clear()
     return address
 
@@ -81,14 +82,15 @@ async def namespace(address: str) -> str:
     await client.workflow_service.register_namespace(
         RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=kept)
     )
-    async with asyncio.timeout(30):
-        while True:
-            with contextlib.suppress(RPCError):
-                await client.start_workflow(
-                    "Nothing", id="nothing", task_queue="nobody", rpc_timeout=timedelta(seconds=2)
-                )
-                return name
-            await asyncio.sleep(0.05)
+
+    async def served() -> bool:
+        with contextlib.suppress(RPCError):
+            await client.start_workflow("Nothing", id="nothing", task_queue="nobody", rpc_timeout=timedelta(seconds=5))
+            return True
+        return False
+
+    await until(served)
+    return name
 
 
 async def connected() -> Client:
@@ -142,13 +144,6 @@ async def ledger(address: str) -> list[dict[str, Any]]:
     """What was really charged, as the provider says."""
     async with httpx.AsyncClient() as client:
         return list((await client.get(f"{address}/ledger")).json()["entries"])
-
-
-async def until(true: Callable[[], Awaitable[Any]], seconds: float = 40) -> None:
-    """Ask until it is true."""
-    async with asyncio.timeout(seconds):
-        while not await true():  # noqa: ASYNC110 - the state is elsewhere, which has no event to wait for
-            await asyncio.sleep(0.05)
 
 
 async def value(sql: str, **given: Any) -> Any:

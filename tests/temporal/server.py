@@ -17,7 +17,7 @@ from app.core.lifetime import die_with_parent
 from app.dev.state import free_ports
 from tests import ondemand
 
-SECONDS = 60
+SECONDS = 240
 
 
 def binary(name: str) -> str:

@@ -15,7 +15,8 @@ from app.engines import payments, relay
 from app.engines import temporal as engine
 from temporal.worker import worker
 from tests.temporal import branches
-from tests.temporal.conftest import Caller, connected, ledger, until, value, working
+from tests.temporal.conftest import Caller, connected, ledger, value, working
+from tests.waiting import until
 
 ASKED = {"ticketid": "TK-1", "charge": "80.00", "discount": "5.00"}
 

@@ -14,7 +14,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from app.db.session import reading
 from tests.temporal.branches import branches, reserve, subscribe
-from tests.temporal.conftest import until, value
+from tests.temporal.conftest import value
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 HISTORIES = Path(__file__).parent / "histories"
@@ -42,7 +43,7 @@ async def test_what_a_workflow_reports_stands_in_its_run(skipping: WorkflowEnvir
 async def test_a_long_subscription_begins_its_history_anew(skipping: WorkflowEnvironment) -> None:
     handle = await subscribe(skipping, every_seconds=12.0, turns=10)
     await skipping.sleep(timedelta(seconds=12 * 45))
-    await until(lambda: value("select 1 from outbox where key like '%:thanks:41'"), 100)
+    await until(lambda: value("select 1 from outbox where key like '%:thanks:41'"))
     newest = skipping.client.get_workflow_handle(handle.id)
     assert (await newest.describe()).run_id != handle.first_execution_run_id
     assert (await newest.query("details"))["sent"] >= 41

@@ -19,8 +19,9 @@ from app.engines import flows, workflows
 from temporal.activities.steps import filled, run_step
 from temporal.workflows.flow import Call, Step
 from tests.temporal.branches import ended, failure, run_flow
-from tests.temporal.conftest import until, value, visitor
+from tests.temporal.conftest import value, visitor
 from tests.temporal.test_schedules import sent
+from tests.waiting import SECONDS, until
 
 SIDES = ("left", "right")
 
@@ -37,7 +38,7 @@ class Clinic(BaseHTTPRequestHandler):
         self.asked.append(f"{self.path} {self.headers.get('Authorization')}")
         path = urlsplit(self.path)
         if path.path.startswith("/side/"):
-            self.both.wait(50)
+            self.both.wait(SECONDS)
         answers: dict[str, tuple[int, Any]] = {
             "/login/list/all": (200, {"records": [1, 2, 3]}),
             "/login/list/none": (200, {"records": []}),

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from app.db.session import reading
 from app.engines import reservations
-from tests.temporal.conftest import BODY, DAY, Caller, caller, until, value
+from tests.temporal.conftest import BODY, DAY, Caller, caller, value
+from tests.waiting import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("workers")]
 

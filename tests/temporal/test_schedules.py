@@ -16,7 +16,8 @@ from app.db.session import reading, transaction
 from app.engines import flows, relay, schedules
 from app.engines.flows import Step
 from tests.conftest import running
-from tests.temporal.conftest import caller, person, until, value, visitor
+from tests.temporal.conftest import caller, person, value, visitor
+from tests.waiting import until
 
 engine = pytest.mark.engine
 FLOW = "report_login_count"
@@ -26,16 +27,16 @@ ZONE = ZoneInfo("America/New_York")
 @engine
 @pytest.mark.usefixtures("temporal")
 async def test_cron_preset_and_by_hand_have_the_right_next_times() -> None:
-    ops = await person("ops")
+    ops, before = await person("ops"), datetime.now(UTC)
     noon = await schedules.create(ops, "nightly", FLOW, "0 12 * * *")
     quarter = await schedules.create(ops, "quarter", FLOW, "*/15 * * * *")
     hourly = await schedules.create(ops, "hourly", FLOW, "@hourly")
     by_hand = await schedules.create(ops, "by-hand", FLOW, None)
     now = datetime.now(UTC)
     assert all((t.astimezone(ZONE).hour, t.minute) == (12, 0) for t in noon.next_times)
-    assert now < noon.next_times[0] <= now + timedelta(hours=25)
+    assert before < noon.next_times[0] <= now + timedelta(hours=25)
     assert all(t.minute % 15 == 0 for t in quarter.next_times)
-    assert now < quarter.next_times[0] <= now + timedelta(minutes=15, seconds=5)
+    assert before < quarter.next_times[0] <= now + timedelta(minutes=15, seconds=5)
     assert hourly.next_times[1] - hourly.next_times[0] == timedelta(hours=1)
     assert by_hand.next_times == ()
 
@@ -192,7 +193,7 @@ async def test_the_nightly_backup_has_celery_write_its_three_files(
     with running(["-m", "workers.celery_worker"], {}), running(["-m", "workers.relay"], {}):
         await schedules.run_now(await person("ops"), "nightly-backup")
         ended = "select status from engine_run where engine = 'temporal' and status in ('completed', 'failed')"
-        await until(lambda: value(ended), 200)
+        await until(lambda: value(ended))
     assert await value("select result ->> 'message' from engine_run where engine = 'temporal'") != ""
     assert await value(ended) == "completed"
     assert await value("select count(*) from engine_run where engine = 'celery' and name = 'backup'") == 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.temporal.conftest import Caller, caller, until, value
+from tests.temporal.conftest import Caller, caller, value
+from tests.waiting import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("workers")]
 ADDRESS = {"email": "Ana@Example.org"}

@@ -186,7 +186,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(len(calls)) as threads:
-        return [running.result(60) for running in [threads.submit(call) for call in calls]]
+        return [running.result() for running in [threads.submit(call) for call in calls]]
 
 
 def some_id() -> str:

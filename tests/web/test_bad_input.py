@@ -12,6 +12,7 @@ from flask import Flask
 from lxml import html
 
 from tests import drawing
+from tests.waiting import SECONDS
 from tests.web.conftest import API, APPOINTMENT, Caller, Visitor, at_once, upload, value
 
 
@@ -389,7 +390,7 @@ def test_without_a_database_the_answer_is_503_soon(
         ready = app.test_client().get("/readyz")
         assert (ready.status_code, ready.get_json()["engines"]["postgresql"]) == (503, "down")
         assert app.test_client().get("/healthz").status_code == 200
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 100
         loop_thread.run(dispose())
     settings.cache_clear()
     person.get("/home")
@@ -424,7 +425,7 @@ def test_a_held_lock_is_answered_as_a_conflict(
     holder = threading.Thread(target=lambda: asyncio.run(hold()))
     holder.start()
     try:
-        assert held.wait(30)
+        assert held.wait(SECONDS)
         refused = staff.complete(task, 409, specialization="Neurology")
         assert "Somebody is working on this just now" in refused["detail"]
     finally:

@@ -26,7 +26,7 @@ BY_AN_ENGINE = (
 SIGN_OUT = f"{API}/token"
 """Whoever calls it is refused from then on, so nothing behind it would be reached."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

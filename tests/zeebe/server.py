@@ -15,7 +15,7 @@ from app.dev import zeebe
 from app.dev.state import PORTS, free_ports
 from tests import ondemand
 
-SECONDS = 180
+SECONDS = 400
 NAMES = [name for name in PORTS if name.startswith("zeebe")]
 
 

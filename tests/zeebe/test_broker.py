@@ -21,8 +21,9 @@ from app.engines.spiff import models
 from app.engines.spiff.specs import BundleFile
 from app.engines.zeebe import broker, instances
 from tests import ondemand
+from tests.waiting import until
 from tests.zeebe import server as own_server
-from tests.zeebe.conftest import clinic, drawn, own, run_is, until, value, worker
+from tests.zeebe.conftest import carry, clinic, drawn, own, pass_on, run_is, value, worker
 from tests.zeebe.test_worker import once, tries
 
 
@@ -58,7 +59,7 @@ async def start(actor: Actor, process_id: str, count: int) -> list[UUID]:
 
 @pytest.mark.engine
 @pytest.mark.slow
-@pytest.mark.timeout(700)
+@pytest.mark.timeout(900)
 async def test_of_four_hundred_starts_at_once_none_is_lost_and_none_doubled(
     zeebe: str, staff: Actor, process_id: str
 ) -> None:
@@ -71,12 +72,12 @@ async def test_of_four_hundred_starts_at_once_none_is_lost_and_none_doubled(
                 await asyncio.gather(*(relay.deliver(effect) for effect in effects))
             return not await value("select count(*) from outbox where state = 'pending'")
 
-        await until(carried, 300)
+        await until(carried)
 
         async def completed() -> bool:
             return await value("select count(*) from engine_run where status = 'completed'") == 400
 
-        await until(completed, 300)
+        await until(completed)
     assert await value("select count(*) from inbox where kind = 'test'") == 400
     assert {count for words, count in tries.items() if words.startswith(process_id)} == {1}
     assert once
@@ -84,7 +85,7 @@ async def test_of_four_hundred_starts_at_once_none_is_lost_and_none_doubled(
 
 @pytest.mark.engine
 @pytest.mark.slow
-@pytest.mark.timeout(700)
+@pytest.mark.timeout(900)
 async def test_work_is_done_when_a_killed_broker_is_back(
     database_url: str, staff: Actor, process_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +97,7 @@ async def test_work_is_done_when_a_killed_broker_is_back(
     await clinic()
     process = own_server.start(tmp_path, ports)
     try:
-        await until(lambda: server.answers(address), 180)
+        await until(lambda: server.answers(address))
         await deploy(staff, own(process_id))
         async with transaction() as session:
             model = await models.find(session, process_id)
@@ -107,23 +108,13 @@ async def test_work_is_done_when_a_killed_broker_is_back(
         await asyncio.to_thread(process.wait)
         async with transaction() as session:
             after = await instances.start(session, staff, model, asked)
-        await carry()
+        await pass_on()
         async with worker():
             process = own_server.start(tmp_path, ports)
-            await until(lambda: server.answers(address), 180)
-            await until(carried, 180)
-            await run_is(before, "completed", 180)
-            await run_is(after, "completed", 180)
+            await until(lambda: server.answers(address))
+            await carry()
+            await run_is(before, "completed")
+            await run_is(after, "completed")
     finally:
         ondemand.end(process)
         await broker.close()
-
-
-async def carry() -> None:
-    for effect in await relay.claim(100):
-        await relay.deliver(effect)
-
-
-async def carried() -> bool:
-    await carry()
-    return not await value("select count(*) from outbox where state = 'pending'")

@@ -26,7 +26,8 @@ from app.engines.spiff.specs import BundleFile
 from app.engines.zeebe import broker, instances, lookup
 from app.engines.zeebe.variables import Clear
 from tests.conftest import RUN, running
-from tests.zeebe.conftest import clinic, drawn, own, run_is, until, value, worker, worker_process, wrapped
+from tests.waiting import SECONDS, until
+from tests.zeebe.conftest import carry, clinic, drawn, own, run_is, value, worker, worker_process, wrapped
 from workers.jobs import BpmnError, Job, handlers, job
 from workers.zeebe import STALE, Pulse, Worker
 
@@ -51,7 +52,7 @@ tries: Counter[str] = Counter()
 broken: set[str] = set()
 
 
-@job("test.once", Said, Answer, timeout=5)
+@job("test.once", Said, Answer, timeout=60)
 async def once(session: Session, given: Said, job: Job) -> Answer:
     """Writes one row per call, under a name that takes any number of them."""
     tries[given.words] += 1
@@ -60,7 +61,7 @@ async def once(session: Session, given: Said, job: Job) -> Answer:
     return Answer(words=given.words, urgent=True)
 
 
-@job("test.breaks", Said, Nothing, timeout=5)
+@job("test.breaks", Said, Nothing, timeout=60)
 async def breaks(session: Session, given: Said, job: Job) -> Nothing:
     tries[given.words] += 1
     await session.execute(text("insert into inbox (kind, key) values ('half', :key)"), {"key": given.words})
@@ -69,7 +70,7 @@ async def breaks(session: Session, given: Said, job: Job) -> Nothing:
     return Nothing()
 
 
-@job("test.business", Said, Nothing, timeout=5)
+@job("test.business", Said, Nothing, timeout=60)
 async def business(_session: Session, given: Said, job: Job) -> Nothing:
     raise BpmnError("NO_ROOM", "There is no room.")
 
@@ -83,12 +84,6 @@ async def start(actor: Actor, process_id: str, **variables: Any) -> UUID:
     async with transaction() as session:
         model = await models.find(session, process_id)
         return await instances.start(session, actor, model, variables)
-
-
-async def carry() -> None:
-    """What the relay does, once."""
-    for effect in await relay.claim(1000):
-        await relay.deliver(effect)
 
 
 async def count(kind: str) -> int:
@@ -127,7 +122,7 @@ async def test_a_drawn_process_hands_work_to_a_celery_chord_and_goes_on_with_its
     with running(["-m", "workers.celery_worker"], {}), running(["-m", "workers.relay"], {}):
         async with worker():
             run_id = await start(staff, process_id, docid="HSP-1")
-            await run_is(run_id, "completed", 180)
+            await run_is(run_id, "completed")
     async with reading() as session:
         view = await lookup.view(session, staff, run_id)
     patients = await value("select count(distinct patientid) from appointment where docid = 'HSP-1'")
@@ -317,9 +312,9 @@ async def test_each_job_is_logged_before_and_after_without_a_value(zeebe: str, s
     with worker_process() as process:
         run_id = await start(staff, process_id, docid="HSP-1", patientid=2)
         await carry()
-        await run_is(run_id, "completed", 60)
+        await run_is(run_id, "completed")
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 25) == 0
+        assert await asyncio.to_thread(process.wait, 120) == 0
         log = process.log.read_text()  # pyright: ignore[reportAttributeAccessIssue]
     key = await value("select key from zeebe_job where type = 'select_diagnosis'")
     lines = [line for line in log.splitlines() if str(key) in line]
@@ -356,7 +351,7 @@ async def test_a_worker_whose_polls_have_stopped_ends_with_an_error(
 
     monkeypatch.setattr(Pulse, "activate_jobs", hang)
     one = Worker({"test.once": handlers["test.once"]})
-    assert await asyncio.wait_for(one.run(), 30) == STALE
+    assert await asyncio.wait_for(one.run(), SECONDS) == STALE
 
 
 async def test_a_worker_waits_for_a_broker_that_is_away(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

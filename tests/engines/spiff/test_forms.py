@@ -164,9 +164,9 @@ def test_a_pattern_holds_for_the_whole_text_and_for_ascii_classes(pattern: str, 
 
 
 def test_a_pattern_made_to_run_for_ever_runs_in_linear_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()  # of this process: a busy machine makes it wait, not work
     assert sentence(Field("f", "F", pattern="(a+)+"), "a" * 9_999 + "b")
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("pattern", ["(?=a)b", r"(a)\1", "[0-9", "(a{1000}){1000}", "x" * 501])

@@ -51,9 +51,9 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_hostile_or_broken_file_is_refused_in_under_two_seconds(what: str) -> None:
     content, rule = REFUSED[what]
-    began = time.monotonic()
+    began = time.process_time()  # of this process: a busy machine makes it wait, not work
     found = checked(content)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert [problem.rule for problem in found.problems] == [rule]
     assert found.problems[0].fix
     assert found.files == ()

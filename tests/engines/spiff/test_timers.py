@@ -13,7 +13,8 @@ from app.db.session import transaction
 from app.engines.spiff import timers
 from tests import drawing
 from tests.conftest import as_owner
-from tests.engines.conftest import OFTEN, deploy, relay, start, status, until, value
+from tests.engines.conftest import OFTEN, deploy, relay, start, status, value
+from tests.waiting import until
 
 HOUR = drawing.sequence("Hour", drawing.timer("pause", "PT1H"))
 SECOND = drawing.sequence("Second", drawing.timer("pause", "PT1S"))
