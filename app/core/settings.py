@@ -150,6 +150,7 @@ class Flow(Section):
 class Mail(Section):
     host: str = "127.0.0.1"
     port: int = 1025
+    answer_seconds: float = 10.0
     sender: str = "DAMS <dams@localhost>"
     sink: str = ""
     username: str = ""

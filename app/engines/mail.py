@@ -13,7 +13,6 @@ from app.core.settings import settings
 from app.db.session import reading
 from app.engines.senders import Effect, Undeliverable, sender
 
-TIMEOUT = 10.0
 NEVER_AGAIN = range(500, 600)
 
 
@@ -36,7 +35,7 @@ async def send(effect: Effect) -> None:
             username=mail.username or None,
             password=mail.password.get_secret_value() or None,
             start_tls=mail.start_tls,
-            timeout=TIMEOUT,
+            timeout=mail.answer_seconds,
         )
     except aiosmtplib.SMTPResponseException as error:
         if error.code in NEVER_AGAIN:

@@ -27,6 +27,7 @@ MOST = 1000
 """Where counting stops: more than that is shown as "1000 or more"."""
 LISTED = 50
 CELERY_QUEUE = "celery"
+ANSWER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +202,9 @@ async def counts(session: Session) -> Counts:
 
 
 async def queued() -> int | None:
-    """Length of Celery's queue at its broker, or None where that does not answer within a second."""
+    """Length of Celery's queue at its broker, or None where that does not answer within :data:`ANSWER_SECONDS`."""
     try:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(ANSWER_SECONDS):
             async with Redis.from_url(settings().celery.broker_url) as redis:
                 return await redis.llen(CELERY_QUEUE)
     except (RedisError, OSError, TimeoutError):

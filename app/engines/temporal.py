@@ -36,6 +36,8 @@ from app.engines import runs
 
 ENGINE = "temporal"
 ENCODING = b"binary/sealed"
+HEALTH_SECONDS = 1.0
+"""The server's own word on its health takes no longer, or it is away."""
 AWAY = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.RESOURCE_EXHAUSTED)
 SLOW = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION)
 """A failed precondition is the server's answer to a query that no worker polls for."""
@@ -126,8 +128,8 @@ def _away() -> Unavailable:
 async def _blame(limit: float) -> DamsError:
     """Whose silence it was: the server's, or that of the workers behind it."""
     try:
-        async with asyncio.timeout(1):
-            await (await client()).service_client.check_health(timeout=timedelta(seconds=1))
+        async with asyncio.timeout(HEALTH_SECONDS):
+            await (await client()).service_client.check_health(timeout=timedelta(seconds=HEALTH_SECONDS))
     except (TimeoutError, RPCError, RuntimeError):
         return _away()
     return NoAnswer(f"No Temporal worker has answered within {limit:g} s.", engine=ENGINE)

@@ -14,6 +14,8 @@ from app.core.errors import TooManyAttempts
 from app.core.log import log
 from app.core.settings import settings
 
+ANSWER_SECONDS = 0.5
+"""Nobody waits longer for Redis to sign in."""
 PER_ADDRESS = 10
 """An address may be a whole clinic behind one router: it gets this many times an account's tries."""
 
@@ -40,7 +42,7 @@ class Throttle:
         (account, name), (shared, place) = self._limits(username, address)
         await self._memory.clear(account, name)
         try:
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 await self._redis.clear(account, name)
                 await self._redis.hit(shared, place, cost=-1)
         except (RedisError, OSError, TimeoutError):
@@ -52,7 +54,7 @@ class Throttle:
         (account, name), _shared = self._limits(username, "")
         await self._memory.clear(account, name)
         try:
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 await self._redis.clear(account, name)
         except (RedisError, OSError, TimeoutError):
             log.warning("sign-in throttle works without Redis")
@@ -71,7 +73,7 @@ class Throttle:
 
     async def _hit(self, item: RateLimitItem, key: str) -> bool:
         try:
-            return await asyncio.wait_for(self._redis.hit(item, key), 0.5)
+            return await asyncio.wait_for(self._redis.hit(item, key), ANSWER_SECONDS)
         except (RedisError, OSError, TimeoutError):
             # Booking must work with every other server down; each process then counts for itself.
             return await self._memory.hit(item, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import count
 
 import pytest
@@ -17,6 +18,7 @@ from tests.serving import Served
 DAYS = count(5)
 
 
+@cache
 def open_day(weeks: int = 3) -> date:
     """A Tuesday some weeks ahead that is no holiday of the demo."""
     day = datetime.now(UTC).date() + timedelta(weeks=weeks)

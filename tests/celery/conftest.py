@@ -112,6 +112,7 @@ async def clinic(shared: Clinic, monkeypatch: pytest.MonkeyPatch, _settings: Non
     """This test's settings are those of the shared worker."""
     for name, value in shared.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(broker, "SEND_SECONDS", 60.0)
     async for one in entered(shared):
         yield one
 

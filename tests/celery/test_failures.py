@@ -23,7 +23,7 @@ from app.core.settings import settings
 from app.db.session import transaction
 from app.dev import redis
 from app.dev.state import free_ports
-from app.engines import pipelines
+from app.engines import broker, pipelines
 from tests.celery.conftest import BEAT, RELAY, Clinic, entered, make_clinic, until_it_lives, value
 from tests.celery.test_pipelines import file, people
 from tests.conftest import PASSWORD, wait_for
@@ -111,6 +111,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 async def clinic(plant: Plant, monkeypatch: pytest.MonkeyPatch, _settings: None) -> AsyncIterator[Clinic]:
     for name, given in plant.clinic.environment.items():
         monkeypatch.setenv(name, given)
+    monkeypatch.setattr(broker, "SEND_SECONDS", 60.0)
     async for one in entered(plant.clinic):
         yield one
 

@@ -87,6 +87,10 @@ class Local:
     def row(self, name: str) -> dict[str, Any]:
         return self.rows().get(name, {})
 
+    def is_well(self) -> bool:
+        """`dams status` says so; on a busy machine a service is silent for a moment."""
+        return self.run("status").returncode == 0
+
     def is_up(self) -> bool:
         """All of it. Fails at once when the supervisor has ended."""
         assert self.process is None or self.process.poll() is None, self.said()

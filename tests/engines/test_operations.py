@@ -212,6 +212,7 @@ async def test_the_queue_is_counted_at_the_broker_of_celery_wherever_that_is(mon
     broker = settings().celery.broker_url.rpartition("/")[0] + "/14"
     monkeypatch.setenv("DAMS_CELERY__BROKER_URL", broker)
     monkeypatch.setenv("DAMS_REDIS__URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(operations, "ANSWER_SECONDS", 60.0)
     settings.cache_clear()
     async with Redis.from_url(broker) as redis:
         await redis.delete(operations.CELERY_QUEUE)

@@ -69,6 +69,7 @@ async def temporal(clinic: str, monkeypatch: pytest.MonkeyPatch) -> str:
     address = await server.address(Path(os.environ[RUN]) / "temporal")
     monkeypatch.setenv("DAMS_TEMPORAL__ADDRESS", address)
     monkeypatch.setenv("DAMS_TEMPORAL__NAMESPACE", await namespace(address))
+    monkeypatch.setattr(engine, "HEALTH_SECONDS", 60.0)
     monkeypatch.setenv("DAMS_TEMPORAL__CALL_SECONDS", "100")  # the tests share a small machine
     settings.cache_clear()
     return address

@@ -66,6 +66,13 @@ def _counts(monkeypatch: pytest.MonkeyPatch, worker_id: str, _settings: None) ->
     with Redis.from_url(url) as valkey:
         valkey.flushdb()
     monkeypatch.setenv("DAMS_REDIS__URL", url)
+    monkeypatch.setenv("DAMS_SECURITY__SIGN_IN_WINDOW_SECONDS", "3600")  # no test takes so long
+    for limit in (
+        "app.web.throttle.ANSWER_SECONDS",
+        "app.engines.health.LIMIT",
+        "app.engines.operations.ANSWER_SECONDS",
+    ):
+        monkeypatch.setattr(f"app.{limit}", 60.0)  # the server answers, on a busy machine too
     monkeypatch.setenv("DAMS_CELERY__BROKER_URL", "redis://127.0.0.1:1/0")  # no worker works for these tests
     monkeypatch.setenv("DAMS_PIPELINES__ANSWER_SECONDS", "0.1")
     settings.cache_clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +19,7 @@ from tests.web.conftest import Visitor, at_once, rows, value
 DOCTOR = "HSP-201"
 
 
+@cache
 def open_day(weeks: int = 3) -> date:
     """A Tuesday some weeks ahead that is no holiday of the demo; its doctors see patients from nine on."""
     day = datetime.now(UTC).date() + timedelta(weeks=weeks)

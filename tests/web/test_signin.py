@@ -73,21 +73,29 @@ def test_the_api_gives_every_failure_the_same_answer(app: Flask) -> None:
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_an_unknown_name_takes_as_long_as_a_known_one(
+async def test_an_unknown_name_takes_as_long_as_a_known_one(
     visitor: Callable[[], Visitor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise the clock tells which names exist. Only the ratio is looked at, never a speed."""
+    """Otherwise the clock tells which names exist. Only the ratio is looked at, of the processor's time: never a speed.
+
+    The hashes are as dear as those of a clinic, or a name that is not even looked at would not show.
+    """
+    for name in CHEAP_HASHES:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("DAMS_SECURITY__SIGN_IN_TRIES", "1000")
     settings.cache_clear()
+    forget_hashes()
+    async with transaction() as session:
+        await accounts.create(session, "somebody", "a-long-password", ["staff"])
     person = visitor()
 
     def seconds(username: str) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         person.post("/login", 401, username=username, password="wrong")
-        return time.perf_counter() - began
+        return time.process_time() - began
 
-    seconds("staff"), seconds("nobody")
-    pairs = [(seconds("staff"), seconds("nobody")) for _ in range(7)]
+    seconds("somebody"), seconds("nobody")
+    pairs = [(seconds("somebody"), seconds("nobody")) for _ in range(7)]
     ratio = statistics.median(known / unknown for known, unknown in pairs)
     assert 0.4 < ratio < 2.5
 
@@ -97,8 +105,8 @@ def test_guessing_has_to_wait(visitor: Callable[[], Visitor]) -> None:
     for _ in range(settings().security.sign_in_tries):
         person.post("/login", 401, username="staff", password="guess")
     waits = person.post("/login", 429, username="staff", password=PASSWORD_OF_ALL)
-    assert waits.headers["Retry-After"] == "60"
-    assert "Wait 60 seconds" in waits.text
+    assert waits.headers["Retry-After"] == "3600"
+    assert "Wait 3600 seconds" in waits.text
     assert cookie(person) is None
     person.sign_in("doctor")
 
@@ -107,7 +115,7 @@ def test_the_api_makes_guessing_wait_too(app: Flask) -> None:
     client, given = app.test_client(), {"username": "ops", "password": "guess"}
     statuses = [client.post(f"{API}/token", json=given).status_code for _ in range(6)]
     assert statuses == [401] * 5 + [429]
-    assert client.post(f"{API}/token", json=given).headers["Retry-After"] == "60"
+    assert client.post(f"{API}/token", json=given).headers["Retry-After"] == "3600"
 
 
 def test_many_tries_at_once_are_counted_one_by_one(app: Flask) -> None:
