@@ -19,13 +19,14 @@ from uuid import uuid4
 import asyncpg
 import hypothesis
 import pytest
+from sqlalchemy import text
 
 from app.core.actor import Actor
 from app.core.lifetime import die_with_parent
 from app.core.loop import loop_thread
 from app.core.settings import Database, settings
 from app.db import migrate
-from app.db.session import dispose, transaction
+from app.db.session import dispose, make_engine, transaction
 from app.dev import airflow, redis
 from app.dev.postgres import Cluster
 from app.dev.state import free_ports
@@ -46,7 +47,7 @@ FORGETFUL = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page
 """The cluster of a test run is thrown away with it: nothing has to outlive the machine, and nothing gets old. A vacuum
 that is slow to end would keep its database from being copied.
 """
-CLINIC = "dams_clinic_"
+CLINIC, PEOPLE = "dams_clinic_", "dams_people_"
 PASSWORD_OF_ALL = "of-everybody-in-tests"
 CHEAP_HASHES = {"DAMS_SECURITY__ARGON2_MEMORY_KIB": "64", "DAMS_SECURITY__ARGON2_TIME_COST": "1"}
 SECRET = "a-secret-key-for-tests-only-0123456789"
@@ -126,6 +127,23 @@ def stop(folder: Path, *processes: subprocess.Popen[bytes]) -> None:
             process.kill()
             process.wait()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+LONGEST = ("up", "celery-failures", "zeebe", "celery")
+"""Groups of tests that one worker runs from end to end: the others finish meanwhile, and none is left alone."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, in the order that is theirs otherwise."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    group = item.get_closest_marker("xdist_group")
+    if group is not None and group.args[0] in LONGEST:
+        return LONGEST.index(group.args[0])
+    return len(LONGEST) if item.get_closest_marker("slow") else len(LONGEST) + 1
 
 
 @pytest.fixture(autouse=True)
@@ -217,10 +235,27 @@ def clinic_template(worker_id: str) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def people_template(worker_id: str) -> str:
+    """A database with the people of the demo clinic and nothing that they have done; one per worker."""
+    server, name = cluster(), PEOPLE + worker_id
+    asyncio.run(server.create_database(name, TEMPLATE))
+    asyncio.run(_fill(server.serving_url(name)))
+    return name
+
+
+async def _fill(url: str) -> None:
+    from app.clinic import demo
+
+    engine = make_engine(url)
+    async with engine.begin() as session:
+        await demo.seed(session, PASSWORD_OF_ALL)
+        await session.execute(text("delete from appointment"))
+    await engine.dispose()
+
+
 async def make_actor(username: str, *roles: str, display_name: str = "") -> Actor:
     """An account that can act but not sign in."""
-    from sqlalchemy import text
-
     async with transaction() as session:
         number = await session.scalar(
             text("""insert into login (username, password, display_name, email, roles)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +22,10 @@ FAST = "not engine and not browser and not slow"
 CHECKS = (
     ("ruff check", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
-    ("basedpyright", ["basedpyright", "--level", "error"]),
     ("import-linter", ["lint-imports"]),
 )
+TYPES = ("basedpyright", ["basedpyright", "--level", "error"])
+"""It takes so long that it runs beside the first tests."""
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -32,27 +34,40 @@ CHECKS = (
 def test(fast: bool, arguments: tuple[str, ...]) -> None:
     """Lint, check types and layers, then run the tests. ARGUMENTS go to pytest."""
     os.chdir(ROOT)
-    failed = [] if arguments else [name for name, command in CHECKS if not _passes(name, command)]
-    if not fast:
-        _prepare()
+    with ThreadPoolExecutor(1) as beside:
+        failed = [] if arguments else [name for name, command in CHECKS if not _passes(name, command)]
+        types = None if arguments else beside.submit(_passes, *TYPES)
+        if not fast:
+            _prepare()
+        code = _run(fast, arguments)
+        if types is not None and not types.result():
+            failed.append(TYPES[0])
+    if failed:
+        click.echo(f"failed beside the tests: {', '.join(failed)}", err=True)
+    sys.exit(code or bool(failed))
+
+
+def _run(fast: bool, arguments: tuple[str, ...]) -> int:
     options = ["-m", FAST] if fast else []
     parallel = [] if any(argument.startswith(("-n", "-k", "tests/")) for argument in arguments) else ["-n", "2"]
-    code = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "pytest", *parallel, "--dist", "loadgroup", *options, *arguments],
         preexec_fn=partial(die_with_parent, signal.SIGINT),  # a job that CI cancels stops its servers too
         check=False,
     ).returncode
-    if failed:
-        click.echo(f"failed before the tests: {', '.join(failed)}", err=True)
-    sys.exit(code or bool(failed))
 
 
 def _passes(name: str, command: list[str]) -> bool:
     began = time.monotonic()
-    done = subprocess.run([str(SCRIPTS / command[0]), *command[1:]], capture_output=True, text=True, check=False)
-    click.echo(f"{name:<14} {'ok' if done.returncode == 0 else 'FAILED'}  {time.monotonic() - began:.1f} s")
-    if done.returncode:
-        click.echo((done.stdout + done.stderr).strip())
+    done = subprocess.run(
+        [str(SCRIPTS / command[0]), *command[1:]],
+        capture_output=True,
+        text=True,
+        preexec_fn=die_with_parent,
+        check=False,
+    )
+    result = "ok" if done.returncode == 0 else f"FAILED\n{(done.stdout + done.stderr).strip()}"
+    click.echo(f"{name:<14} {time.monotonic() - began:5.1f} s  {result}")
     return done.returncode == 0
 
 

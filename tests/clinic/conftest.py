@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, time
 
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Session, engine
+from app.core.settings import settings
+from app.db.session import Session, dispose, engine
+from tests.conftest import TEMPLATE, cluster
 
 DOCTOR, OTHER = "HSP-900", "HSP-901"
 
 
+@pytest.fixture(scope="session")
+def left_empty(worker_id: str) -> str:
+    """A migrated database in which nothing is ever committed."""
+    name = f"dams_left_empty_{worker_id}"
+    asyncio.run(cluster().create_database(name, TEMPLATE))
+    return name
+
+
 @pytest.fixture
-async def clinic(database_url: str) -> AsyncIterator[Session]:
+async def clinic(left_empty: str, monkeypatch: pytest.MonkeyPatch, _settings: None) -> AsyncIterator[Session]:
     """Doctors HSP-900 and HSP-901 (Mondays 09:00-12:00, slots of 30 minutes), patients 1 to 5; open 08:00-18:00."""
+    monkeypatch.setenv("DAMS_DATABASE__URL", cluster().serving_url(left_empty))
+    settings.cache_clear()
     async with engine().connect() as session:
         outer = await session.begin()
         await fill(session)
         yield session
         await outer.rollback()
+    await dispose()
 
 
 async def fill(session: Session) -> None:

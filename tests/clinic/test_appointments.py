@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,13 +16,14 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.clinic import appointments, demo
+from app.clinic import appointments
 from app.clinic.appointments import Wanted
 from app.core.actor import Actor
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.core.loop import loop_thread
 from app.core.settings import settings
 from app.db.session import dispose, reading, transaction
+from tests.conftest import own_database
 
 NOON = time(12)
 
@@ -38,12 +39,10 @@ WANTED = Wanted("TK-1", 1, "HSP-200", 2, DAY, NOON, Decimal("0.50"))
 
 
 @pytest.fixture
-async def clinic(database_url: str) -> str:
+async def clinic(monkeypatch: pytest.MonkeyPatch, people_template: str, _settings: None) -> AsyncIterator[str]:
     """Doctors and patients of the demo, without its appointments."""
-    async with transaction() as session:
-        await demo.seed(session, "demo-password")
-        await session.execute(text("delete from appointment"))
-    return database_url
+    async with own_database(monkeypatch, people_template) as url:
+        yield url
 
 
 async def book(wanted: Wanted, actor: Actor | None = None) -> appointments.Appointment:

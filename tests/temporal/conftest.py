@@ -26,7 +26,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from werkzeug.test import TestResponse
 
-from app.clinic import accounts, demo
+from app.clinic import accounts
 from app.core.actor import Actor
 from app.core.settings import settings
 from app.db.session import reading, transaction
@@ -36,7 +36,7 @@ from app.engines.temporal import converter
 from app.web.factory import create_app
 from app.web.security import COOKIE
 from temporal.worker import queues, worker
-from tests.conftest import RUN
+from tests.conftest import RUN, own_database
 from tests.temporal import server
 from tests.waiting import until
 
@@ -55,12 +55,10 @@ BODY: dict[str, Any] = {
 
 
 @pytest.fixture
-async def clinic(database_url: str) -> str:
-    """Doctors, patients and users of the demo, without its appointments."""
-    async with transaction() as session:
-        await demo.seed(session, "demo-password")
-        await session.execute(text("delete from appointment"))
-    return database_url
+async def clinic(monkeypatch: pytest.MonkeyPatch, people_template: str, _settings: None) -> AsyncIterator[str]:
+    """Doctors, patients and users of the demo, without its appointments, in a database of the test's own."""
+    async with own_database(monkeypatch, people_template) as url:
+        yield url
 
 
 @pytest.fixture
