@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from app.core.lifetime import die_with_parent
 from app.core.settings import Settings, settings
 from app.dev import redis
 from app.dev.state import free_ports
-from tests.celery.conftest import Clinic
+from tests.celery.conftest import Clinic, value
 from tests.conftest import PASSWORD, wait_for
 
 
@@ -36,7 +37,9 @@ def run(command: list[str], environment: dict[str, str]) -> subprocess.Completed
 @pytest.mark.engine
 @pytest.mark.xdist_group("celery")
 async def test_inspect_conf_equals_the_settings(clinic: Clinic) -> None:
+    pid = await value("select pid from worker_heartbeat where kind = 'celery'")
     command = ["-m", "celery", "-A", "workers.celery_app", "inspect", "conf", "--json", "--timeout", "100"]
+    command += ["--destination", f"dams-{pid}@{socket.gethostname()}"]  # else it waits its whole time for others
     done = await asyncio.to_thread(run, command, {})
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = next(iter(json.loads(done.stdout).values()))
