@@ -25,6 +25,9 @@ from tests.waiting import wait_until
 
 (DAG,) = DAGS
 REPORT = "/login/dag/report/login/count"
+BUSY = (503, 504)
+SECONDS = 900.0
+"""A run is four processes one after the other, each of which imports Airflow."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +38,32 @@ class Report:
     airflow: httpx.Client
     web: httpx.Client
 
+    def ask(self) -> httpx.Response:
+        """Ask for the report, again while a busy Airflow gives no answer."""
+        return wait_until(lambda: (answer := self.web.post(REPORT)).status_code not in BUSY and answer, SECONDS)
+
     def trigger(self) -> str:
-        answer = self.web.post(REPORT)
+        answer = self.ask()
         assert answer.status_code == 202, answer.text
         return str(answer.json()["run_id"])
 
+    def pause(self, paused: bool) -> None:
+        self.airflow.patch(f"/dags/{DAG}", json={"is_paused": paused}).raise_for_status()
+
     def values(self, run_id: str) -> httpx.Response:
-        return self.web.get("/login/dag/xcom/values", params={"run_id": run_id})
+        given = {"run_id": run_id}
+        return wait_until(
+            lambda: (answer := self.web.get("/login/dag/xcom/values", params=given)).status_code not in BUSY and answer,
+            SECONDS,
+        )
 
     def ended(self, run_id: str) -> httpx.Response:
         """The answer once the run is no longer under way."""
-        return wait_until(lambda: (answer := self.values(run_id)).status_code != 202 and answer)
+        return wait_until(lambda: (answer := self.values(run_id)).status_code != 202 and answer, SECONDS)
 
     def press(self, path: str, **fields: str) -> httpx.Response:
         """Send a form of the ops page, as somebody with a browser."""
-        with httpx.Client(base_url=self.served.url, timeout=60) as browser:
+        with httpx.Client(base_url=self.served.url, timeout=150) as browser:
             for where, form in (("/login", {"username": "ops", "password": PASSWORD_OF_ALL}), (path, fields)):
                 page = html.fromstring(browser.get("/login" if where == "/login" else "/ops").text)
                 token = page.xpath("string(//input[@name='csrf_token']/@value)")
@@ -118,5 +132,5 @@ def report(airflow: str, clinic_template: str, tmp_path_factory: pytest.TempPath
         with httpx.Client(base_url=served.url, headers=headers, timeout=150) as web:
             made = Report(served, client, web)
             made.connect()
-            client.patch(f"/dags/{DAG}", json={"is_paused": False}).raise_for_status()
+            made.pause(False)
             yield made

@@ -83,5 +83,5 @@ def _is_ready(where: str) -> bool:
 def admin(where: str) -> httpx.Client:
     """Airflow's API as its administrator."""
     secret = {"username": airflow.KEEPER, "password": SECRETS[airflow.KEEPER]}
-    token = httpx.post(f"{where}/auth/token", json=secret, timeout=60).raise_for_status().json()["access_token"]
-    return httpx.Client(base_url=f"{where}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    token = httpx.post(f"{where}/auth/token", json=secret, timeout=200).raise_for_status().json()["access_token"]
+    return httpx.Client(base_url=f"{where}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=200)

@@ -12,11 +12,11 @@ import pytest
 
 from app.dev import airflow as installation
 from tests.airflow import server
-from tests.airflow.conftest import DAG, Report, folder
+from tests.airflow.conftest import DAG, SECONDS, Report, folder
 from tests.conftest import cluster
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("airflow"), pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("airflow"), pytest.mark.timeout(3000)]
 FILE = """
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import dag
@@ -57,7 +57,7 @@ def ran(report: Report) -> set[str]:
     asked: dict[str, Any] = {"dag_run_id": run_id, "logical_date": None}
     report.airflow.post("/dags/fan_out/dagRuns", json=asked).raise_for_status()
     run = f"/dags/fan_out/dagRuns/{run_id}"
-    wait_until(lambda: report.airflow.get(run).json()["state"] == "success")
+    wait_until(lambda: report.airflow.get(run).json()["state"] == "success", SECONDS)
     return {one["task_id"] for one in report.airflow.get(f"{run}/taskInstances").json()["task_instances"]}
 
 
@@ -72,10 +72,10 @@ def test_airflow_lists_the_reports_dag(report: Report, airflow: str) -> None:
 def test_branches_fan_out_and_a_changed_file_is_what_the_next_run_runs(report: Report) -> None:
     write("left", "right")
     first = {"begin": {"left", "right"}, "left": {"end"}, "right": {"end"}, "end": set()}
-    wait_until(lambda: relations(report) == first)
+    wait_until(lambda: relations(report) == first, SECONDS)
     assert report.airflow.get("/dags/alone").status_code == 200  # of the same file
     report.airflow.patch("/dags/fan_out", json={"is_paused": False}).raise_for_status()
     assert ran(report) == set(first)
     write("left", "middle", "right")
-    wait_until(lambda: "middle" in relations(report))
+    wait_until(lambda: "middle" in relations(report), SECONDS)
     assert ran(report) == {*first, "middle"}
