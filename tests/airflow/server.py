@@ -76,8 +76,11 @@ def address(folder: Path) -> str:
 def _is_ready(where: str) -> bool:
     if not airflow.is_alive(where, "scheduler"):
         return False
-    with admin(where) as client:
-        return client.get("/dags/report_login_count").status_code == 200
+    try:
+        with admin(where) as client:
+            return client.get("/dags/report_login_count").status_code == 200
+    except httpx.HTTPError:  # alive, and too busy to say more
+        return False
 
 
 def admin(where: str) -> httpx.Client:

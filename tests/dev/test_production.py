@@ -16,7 +16,7 @@ import pytest
 import yaml
 from sqlalchemy import text
 
-from app.cli.testing import CHECKS
+from app.cli.testing import CHECKS, TYPES
 from app.core.settings import ROOT, Settings
 from app.db.session import transaction
 from app.dev.service import Wanted
@@ -180,13 +180,13 @@ async def test_a_worker_is_healthy_while_it_signs_its_life_on_this_host(database
     assert asked() == 1
     await heartbeat.beat("relay")
     async with transaction() as session:  # a sign is good for eight seconds, which a busy machine takes to ask
-        await session.execute(text("update worker_heartbeat set seen_at = now() + interval '1 minute'"))
+        await session.execute(text("update worker_heartbeat set seen_at = now() + interval '1 hour'"))
     assert asked() == 0
     async with transaction() as session:
-        await session.execute(text("update worker_heartbeat set seen_at = now() - interval '1 minute'"))
+        await session.execute(text("update worker_heartbeat set seen_at = now() - interval '1 hour'"))
     assert asked() == 1
     async with transaction() as session:
-        sql = "update worker_heartbeat set seen_at = now() + interval '1 minute', name = 'relay@another:1'"
+        sql = "update worker_heartbeat set seen_at = now() + interval '1 hour', name = 'relay@another:1'"
         await session.execute(text(sql))
     assert asked() == 1
 
@@ -195,5 +195,5 @@ def test_the_hooks_before_a_commit_are_local_and_the_checks_of_dams_test() -> No
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert repository["repo"] == "local"
     entries = {hook["entry"] for hook in repository["hooks"]}
-    assert {".venv/bin/" + " ".join(command) for _, command in CHECKS} <= entries
+    assert {".venv/bin/" + " ".join(command) for _, command in (*CHECKS, TYPES)} <= entries
     assert "./dams test --fast" in entries
