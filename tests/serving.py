@@ -9,14 +9,18 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import httpx
+from flask import Flask
 
+from app.core.settings import settings
 from app.dev.state import free_ports
+from app.web.factory import create_app
 from tests.conftest import CHEAP_HASHES, PASSWORD, PASSWORD_OF_ALL, PATIENT, REDIS, SECRET, cluster, drop, running
 from tests.waiting import wait_until
 
@@ -40,6 +44,20 @@ def visit() -> dict[str, dict[str, str]]:
         },
         "Patient Detail Form": {"patientid": "7", "ticketid": f"T-{100 + number}", "priority_level": "2"},
     }
+
+
+def application() -> Flask:
+    """The application as these settings make it, shared by the tests of a process: to compile its routes takes long.
+
+    A test that changes it makes its own.
+    """
+    given = settings()
+    return _made(given.web.model_dump_json() + given.security.secret_key.get_secret_value())
+
+
+@cache
+def _made(_settings: str) -> Flask:
+    return create_app()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from app.dev.service import CannotTell, Probe
 from app.dev.services import ANY, beats
 from app.engines import broker
 from tests.conftest import PASSWORD, REDIS, SECRET, TEMPLATE, cluster, running
+from tests.serving import application
 from tests.waiting import wait_until
 
 WORKER, BEAT, RELAY = ["-m", "workers.celery_worker"], ["-m", "workers.beat"], ["-m", "workers.relay"]
@@ -129,9 +130,7 @@ async def entered(one: Clinic) -> AsyncIterator[Clinic]:
 @pytest.fixture
 def client(clinic: Clinic) -> FlaskClient:
     """A program that calls the web; signed in by the tokens of :func:`token`."""
-    from app.web.factory import create_app
-
-    return create_app().test_client()
+    return application().test_client()
 
 
 async def token(username: str) -> dict[str, str]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
@@ -21,6 +20,7 @@ from app.engines import figures, health, heartbeat, outbox
 from app.engines.spiff import instances, models
 from app.engines.spiff.specs import BundleFile
 from app.web.factory import create_app
+from tests.serving import application
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -28,8 +28,7 @@ Sample = tuple[str, frozenset[tuple[str, str]]]
 @pytest.fixture
 def client(database_url: str) -> Iterator[FlaskClient]:
     figures.forget()
-    made: Flask = create_app()
-    yield made.test_client()
+    yield application().test_client()
     figures.forget()
 
 

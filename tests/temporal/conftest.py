@@ -33,10 +33,10 @@ from app.db.session import reading, transaction
 from app.dev.payment_sink import server as payments_server
 from app.engines import temporal as engine
 from app.engines.temporal import converter
-from app.web.factory import create_app
 from app.web.security import COOKIE
 from temporal.worker import queues, worker
 from tests.conftest import RUN, own_database
+from tests.serving import application
 from tests.temporal import server
 from tests.waiting import until
 
@@ -174,7 +174,7 @@ class Caller:
 async def caller(username: str) -> Caller:
     async with transaction() as session:
         token = await accounts.issue_token(session, await person(username))
-    return Caller(create_app(), token.value)
+    return Caller(application(), token.value)
 
 
 @dataclass(slots=True)
@@ -198,7 +198,7 @@ async def visitor(username: str) -> Visitor:
     """Somebody who has signed in."""
     async with transaction() as session:
         session_value = await accounts.open_session(session, await person(username))
-    made = Visitor(create_app().test_client())
+    made = Visitor(application().test_client())
     made.client.set_cookie(COOKIE, session_value)
     return made
 

@@ -22,6 +22,7 @@ from app.db.session import reading
 from app.web import throttle
 from app.web.factory import create_app
 from tests.conftest import CHEAP_HASHES, PASSWORD, PASSWORD_OF_ALL, REDIS, own_database
+from tests.serving import application
 
 API = "/api/v1"
 APPOINTMENT = "Process_ApptDams01"
@@ -81,8 +82,8 @@ def _counts(monkeypatch: pytest.MonkeyPatch, worker_id: str, _settings: None) ->
 
 
 @pytest.fixture
-def app(database_url: str, _counts: None, _cheap_hashes: None) -> Flask:
-    return create_app()
+def app(database_url: str, _counts: None, _cheap_hashes: None, request: pytest.FixtureRequest) -> Flask:
+    return create_app() if request.node.get_closest_marker("own_app") else application()
 
 
 class Visitor:

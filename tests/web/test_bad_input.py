@@ -348,6 +348,7 @@ def test_a_wrong_address_is_a_page_for_people(visitor: Callable[[str], Visitor],
     assert app.test_client().get("/nothing/here").status_code == 404
 
 
+@pytest.mark.own_app
 def test_a_fault_of_ours_shows_a_reference_and_nothing_inside(
     app: Flask, visitor: Callable[[str], Visitor], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,6 +16,8 @@ from app.web.security import actor, signed_in
 from tests.waiting import wait_until
 from tests.web.conftest import Caller, Visitor, at_once
 
+pytestmark = pytest.mark.own_app
+
 
 @pytest.fixture
 def _two_connections(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

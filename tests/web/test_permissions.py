@@ -49,6 +49,7 @@ def test_every_permission_names_roles_that_exist(app: Flask) -> None:
     assert [str(route) for route in routes(app) if not (route.permission or frozenset()) <= known] == []
 
 
+@pytest.mark.own_app
 def test_a_route_without_a_permission_is_closed(app: Flask) -> None:
     app.add_url_rule("/forgotten", view_func=lambda: "open to all", endpoint="forgotten")
 

@@ -21,6 +21,7 @@ from app.db.session import transaction
 from app.dev import seed
 from app.engines.zeebe import broker
 from tests import drawing
+from tests.serving import application
 from tests.waiting import until
 from tests.zeebe.conftest import DIAGNOSTICS, carry, clinic, drawn, own, pass_on, run_is, value, worker
 
@@ -46,10 +47,8 @@ class Caller:
 
 @pytest.fixture
 async def web(zeebe: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FlaskClient]:
-    from app.web.factory import create_app
-
     monkeypatch.setattr("app.web.api.diagnosis.SECONDS", 100.0)
-    yield create_app().test_client()
+    yield application().test_client()
     await asyncio.to_thread(loop_thread.run, broker.close())
 
 
