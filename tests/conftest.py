@@ -95,6 +95,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ |= {RUN: str(folder), POSTGRES: str(postgres_port), REDIS: str(redis_port)}
     for name in [name for name in os.environ if name.startswith("DAMS_") and "__" in name]:
         del os.environ[name]
+    # As `dams` does: no process of the run compiles what another has compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(sys.prefix) / ".pycache"))
     (folder / "redis").mkdir()
     server = cluster()
     server.create()

@@ -22,6 +22,14 @@ def test_help_lists_the_commands_with_an_example(idle: Local) -> None:
     assert "dams up " in shown.stdout.partition("Examples:")[2]
 
 
+def test_what_was_compiled_is_kept_aside_where_the_environment_forbids_it(tmp_path: Path) -> None:
+    """Without it every process of `up` and of the tests compiles all that it imports."""
+    kept = tmp_path / "kept"
+    idle = Local(tmp_path, {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(kept)})
+    assert idle.call("--help").returncode == 0
+    assert [path.name for path in kept.rglob("app/core/root.*.pyc")] != []
+
+
 def test_a_misspelt_command_is_answered_with_the_nearest(idle: Local) -> None:
     shown = idle.call("stauts")
     assert shown.returncode == 2
