@@ -192,7 +192,7 @@ async def test_a_killed_worker_is_silent_within_ten_seconds_and_a_stopped_one_is
 
     async def silent() -> bool:
         """The age counts at the moment that judged: a busy machine may ask late, but never be told too long."""
-        async with reading() as session:
+        async with transaction() as session:  # in which there is one moment
             [sign] = await heartbeat.signs(session)
             age = await session.scalar(text("select now() - cast(:seen as timestamptz)"), {"seen": sign.seen_at})
         assert not sign.alive or age <= timedelta(seconds=10)
