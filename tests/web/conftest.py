@@ -73,7 +73,7 @@ def _counts(monkeypatch: pytest.MonkeyPatch, worker_id: str, _settings: None) ->
         "app.engines.health.LIMIT",
         "app.engines.operations.ANSWER_SECONDS",
     ):
-        monkeypatch.setattr(f"app.{limit}", 60.0)  # the server answers, on a busy machine too
+        monkeypatch.setattr(limit, 60.0)  # the server answers, on a busy machine too
     monkeypatch.setenv("DAMS_CELERY__BROKER_URL", "redis://127.0.0.1:1/0")  # no worker works for these tests
     monkeypatch.setenv("DAMS_PIPELINES__ANSWER_SECONDS", "0.1")
     settings.cache_clear()
