@@ -110,7 +110,10 @@ async def test_a_visit_is_reminded_of_once_for_each_time_it_has(visitor: Callabl
     assert await reminded() == ["reminder:R-1:1:24h"]
     async with transaction() as session:
         await session.execute(
-            text("update appointment set during = tstzrange(now() + interval '1 hour', now() + interval '2 hours')")
+            text("""update appointment set during = tstzrange(at, at + interval '30 min'),
+                           date_scheduled = (at at time zone 'America/New_York')::date,
+                           time_scheduled = (at at time zone 'America/New_York')::time
+                    from (select now() + interval '1 hour' as at) sooner""")
         )
     assert await reminders.make() == 1
     assert await reminded() == ["reminder:R-1:1:24h", "reminder:R-1:1:2h"]
