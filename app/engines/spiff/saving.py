@@ -263,10 +263,10 @@ async def _follow(
         key = f"{change.step}:{number}"
         payload = {"name": event.name, "payload": event.payload}
         await outbox.enqueue(session, f"bpmn-{event.kind}", key, payload, case=change.case_no, instance_id=instance_id)
-    if any(item.kind == "job" for item in outcome.waiting):
-        await _jobs().ask(session, instance_id, change, outcome.waiting)
     moves = [(entry.element_id, str(entry.event)) for entry in outcome.trace]
     await _tell(session, model, instance_id, change, outcome.variables, moves)
+    if any(item.kind == "job" for item in outcome.waiting):  # after the effects: a job may be about what they wrote
+        await _jobs().ask(session, instance_id, change, outcome.waiting)
     for task in new:
         if assignee := _assignee(model, task):
             await notify.task_mail(session, task.id, assignee, case=change.case_no, instance_id=instance_id)
