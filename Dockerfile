@@ -25,4 +25,4 @@ COPY bpmn ./bpmn
 COPY --from=front-end /build/app/web/static/dist ./app/web/static/dist
 USER 10001
 EXPOSE 8000
-CMD ["python", "-m", "app.web.serve", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "32", "--no-ws", "--log-level", "warning", "--respawn-failed-workers", "app.web.wsgi:app"]
+CMD ["python", "-m", "app.web.serve", "--interface", "rsgi", "--loop", "uvloop", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--no-ws", "--log-level", "warning", "--respawn-failed-workers", "--factory", "app.web.rsgi:application"]

@@ -122,8 +122,29 @@ def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
         **PATIENT,
         **further,
     }
-    granian = ["-m", "app.web.serve", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(web)]
-    granian += ["--workers", "1", "--blocking-threads", "16", "--no-ws", "--log-level", "warning", "app.web.wsgi:app"]
+    granian = [
+        "-m",
+        "app.web.serve",
+        "--interface",
+        "rsgi",
+        "--loop",
+        "uvloop",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(web),
+    ]
+    granian += [
+        "--workers",
+        "1",
+        "--loop",
+        "uvloop",
+        "--no-ws",
+        "--log-level",
+        "warning",
+        "--factory",
+        "app.web.rsgi:application",
+    ]
     with (
         running(["-m", "app.dev.smtp_sink", str(smtp), str(mail)], environment),
         running(granian, environment) as process,

@@ -26,6 +26,8 @@ async def measure(
     work = (place.url, token, PROCESS, FORMS, count)
     report(f"warming up for {warm_up:.0f} s")
     await asyncio.to_thread(clients.run, *work, warm_up)
+    if place.database:
+        await usage.analyze(place.database)
     report(f"{count} clients for {seconds:.0f} s")
     before, trees = await _counters(place), usage.trees(place.processes)
     seen, elapsed = await asyncio.to_thread(clients.run, *work, seconds)

@@ -22,7 +22,7 @@ from app.core.errors import Conflict, Invalid, NotFound, SignInRequired
 from app.core.ids import uuid7
 from app.core.settings import settings
 from app.db import driver
-from app.db.driver import Statement
+from app.db.driver import Line, Statement
 from app.db.people import ROLES
 from app.db.session import Session
 
@@ -166,7 +166,7 @@ _BY_TOKEN = Statement(
 )
 
 
-async def actor_of_token(session: Session, value: str) -> Actor:
+async def actor_of_token(session: Session | Line, value: str) -> Actor:
     """Who a bearer token stands for, in one statement. Raises :class:`SignInRequired`."""
     row = await driver.first(session, _BY_TOKEN, {"hash": digest(value)})
     if row is None:
@@ -205,25 +205,27 @@ async def open_session(session: Session, actor: Actor) -> str:
     return value
 
 
-_BY_SESSION = text(
+_BY_SESSION = Statement(
     _ACTOR
     + """, s.id as session_id, s.seen_at < now() - interval '1 min' as stale
          from web_session s join login l on l.id = s.login_id
-         where s.token_hash = :hash and s.expires_at > now() and l.disabled_at is null"""
+         where s.token_hash = :hash and s.expires_at > now() and l.disabled_at is null""",
+    {"hash": "bytea"},
+)
+_SEEN = Statement(
+    "update web_session set seen_at = now(), expires_at = now() + make_interval(mins => :minutes) where id = :id",
+    {"minutes": "int", "id": "uuid"},
 )
 
 
-async def actor_of_session(session: Session, value: str) -> Actor | None:
+async def actor_of_session(session: Session | Line, value: str) -> Actor | None:
     """Who a browser session belongs to, or None; being used keeps it alive."""
-    row = (await session.execute(_BY_SESSION, {"hash": digest(value)})).first()
+    row = await driver.first(session, _BY_SESSION, {"hash": digest(value)})
     if row is None:
         return None
     if row.stale:
-        await session.execute(
-            text("""update web_session set seen_at = now(), expires_at = now() + make_interval(mins => :minutes)
-                    where id = :id"""),
-            {"id": row.session_id, "minutes": settings().security.session_minutes},
-        )
+        given = {"id": row.session_id, "minutes": settings().security.session_minutes}
+        await driver.first(session, _SEEN, given)
     return _actor(row)
 
 

@@ -35,6 +35,7 @@ class Database(Section):
     lock_timeout_ms: int = 3_000
     idle_in_transaction_timeout_ms: int = 30_000
     connect_seconds: float = 5.0
+    pool_seconds: float = 15.0
 
 
 class Redis(Section):

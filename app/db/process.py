@@ -106,6 +106,7 @@ class UserTask(Base):
     __table_args__ = (
         CheckConstraint("state in ('ready', 'claimed', 'completed', 'cancelled')", name="state"),
         Index("ix_user_task_instance_id", "instance_id"),
+        Index("ix_user_task_open_of_instance", "instance_id", postgresql_where=text(OPEN)),
         Index("ix_user_task_open", text("due_at nulls last"), "id", postgresql_where=text(OPEN)),
         Index(
             "ix_user_task_assignee",
@@ -173,6 +174,7 @@ class Incident(Base):
     __table_args__ = (
         UniqueConstraint("instance_id", "n"),
         Index("ix_incident_open", "id", postgresql_where=text("resolved_at is null")),
+        Index("ix_incident_open_of_instance", "instance_id", postgresql_where=text("resolved_at is null")),
     )
 
     id: Mapped[Serial]

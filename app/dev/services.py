@@ -113,9 +113,9 @@ def _zeebe_models(state: State, wanted: Wanted) -> Service:
 
 
 def _web(state: State, wanted: Wanted) -> Service:
-    command = [sys.executable, "-m", "app.web.serve", "--interface", "wsgi", "--host", "127.0.0.1"]
-    command += ["--port", str(wanted.port), "--workers", str(wanted.web_workers), "--blocking-threads", "32"]
-    command += ["--no-ws", "--log-level", "warning", "--respawn-failed-workers", "app.web.wsgi:app"]
+    command = [sys.executable, "-m", "app.web.serve", "--interface", "rsgi", "--loop", "uvloop", "--host", "127.0.0.1"]
+    command += ["--port", str(wanted.port), "--workers", str(wanted.web_workers), "--no-ws"]
+    command += ["--log-level", "warning", "--respawn-failed-workers", "--factory", "app.web.rsgi:application"]
     url = f"http://127.0.0.1:{wanted.port}"
     return Service(
         "web",

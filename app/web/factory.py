@@ -65,7 +65,7 @@ def create_app() -> Flask:
     flask.admit = security.admit
     metrics.register(flask)
     flask.before_request(security.guard)
-    flask.after_request(security.harden)
+    flask.wsgi_app = security.Hardened(flask.wsgi_app, _static(given))
     errors.register(flask)
     assets.register(flask)
     language.register(flask)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
 from flask import Flask
+from sqlalchemy.util import await_
+from sqlalchemy.util.concurrency import in_greenlet
 
 from app.core.errors import NoAnswer
 from app.core.loop import loop_thread
@@ -14,6 +17,23 @@ from app.core.settings import settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def wait(coroutine: Coroutine[Any, Any, R]) -> R:
+    """The coroutine's result, run on the process's loop: the server's, where a request is a greenlet on it.
+
+    Raises:
+        TimeoutError: after the seconds that a view may take; the coroutine has been cancelled.
+    """
+    seconds = settings().web.view_timeout_seconds
+    if in_greenlet():
+        return await_(_limited(coroutine, seconds))
+    return loop_thread.run(coroutine, seconds)
+
+
+async def _limited(coroutine: Coroutine[Any, Any, R], seconds: float) -> R:
+    async with asyncio.timeout(seconds):
+        return await coroutine
 
 
 class LoopFlask(Flask):
@@ -25,6 +45,17 @@ class LoopFlask(Flask):
 
     admit: Callable[[], Awaitable[Any]]
 
+    @functools.cached_property
+    def _ensured(self) -> dict[Callable[..., Any], Callable[..., Any]]:
+        return {}
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """As Flask's, which looks into each function anew at each request."""
+        found = self._ensured.get(func)
+        if found is None:
+            found = self._ensured[func] = super().ensure_sync(func)
+        return found
+
     def async_to_sync(self, func: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
         @functools.wraps(func)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -33,7 +64,7 @@ class LoopFlask(Flask):
                 return instead if instead is not None else await func(*args, **kwargs)
 
             try:
-                return loop_thread.run(admitted(), settings().web.view_timeout_seconds)
+                return wait(admitted())
             except TimeoutError as error:
                 raise NoAnswer("The answer took too long; what was begun has been undone.") from error
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Request, Response, current_app, g, redirect, request, url_for
+from flask import Flask, Request, g, redirect, request, url_for
+from flask.globals import request_ctx
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as AnyResponse
@@ -15,9 +16,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.clinic import accounts
 from app.core.actor import Actor
 from app.core.errors import BadRequest, Forbidden, SignInRequired
-from app.core.loop import loop_thread
 from app.core.settings import settings
-from app.db.session import reading
+from app.db.driver import Line
+from app.web.flask_loop import wait
 
 COOKIE = "dams_session"
 PUBLIC, SIGNED_IN = frozenset({"public"}), frozenset({"signed-in"})
@@ -33,6 +34,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+HEADERS_OF_PAGES = HEADERS | {"Cache-Control": "no-store"}
+HEADERS_UNDER_TLS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 View = TypeVar("View", bound=Callable[..., Any])
 csrf = CSRFProtect()
@@ -83,49 +86,54 @@ def signed_in_or_none() -> Actor | None:
 
 def bearer() -> str | None:
     """The request's bearer token."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, value = request_ctx.request.headers.get("Authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" and value.strip() else None
 
 
 def is_api() -> bool:
     """Whether a program asks: a call under /api/, or one of the specification's own paths that answers in JSON."""
-    if request.path.startswith(f"{settings().web.url_prefix}/api/"):
+    asked, flask = request_ctx.request, request_ctx.app
+    if asked.path.startswith(f"{settings().web.url_prefix}/api/"):
         return True
-    if request.endpoint is None:  # an address of nobody's: answered in the words of who asks
+    if asked.endpoint is None:  # an address of nobody's: answered in the words of who asks
         return bearer() is not None
-    return bool(getattr(current_app.view_functions.get(request.endpoint), "api", False))
+    return bool(getattr(flask.view_functions.get(asked.endpoint), "api", False))
 
 
 async def _load() -> Actor | None:
-    token, cookie = bearer() if is_api() else None, request.cookies.get(COOKIE)
+    token = bearer() if is_api() else None
+    cookie = request_ctx.request.cookies.get(COOKIE) if token is None else None
     if token is None and not cookie:
         return None  # who is nobody costs no connection, and is answered without PostgreSQL too
-    async with reading() as session:
+    async with Line() as line:
         if token is not None:
-            return await accounts.actor_of_token(session, token)
-        return await accounts.actor_of_session(session, cookie or "")
+            return await accounts.actor_of_token(line, token)
+        return await accounts.actor_of_session(line, cookie or "")
 
 
 def guard() -> AnyResponse | None:
     """Before each request: a route that declares nothing is closed; a synchronous view is admitted here."""
     g.actor = None
-    _refuse_nul(request.path, *request.args.values())
-    endpoint = request.endpoint
+    # Each look through Flask's proxies costs as much as the rest of its line.
+    asked, flask = request_ctx.request, request_ctx.app
+    _refuse_nul(asked.path, *asked.args.values())
+    endpoint = asked.endpoint
     if endpoint is None:  # no such page; who asks is known all the same, so that the page that says so has its menu
-        g.actor = None if is_api() else loop_thread.run(_load(), settings().web.view_timeout_seconds)
+        g.actor = None if is_api() else wait(_load())
         return None
-    permission = permission_of(current_app, endpoint)
+    permission = permission_of(flask, endpoint)
     if permission is None:
         raise Forbidden("This address declares no permission, so it is closed.")
     if endpoint == "static":
         return None
-    if request.method in UNSAFE:
-        request.get_data()  # read here, in the request's own thread: a slow sender would hold up the whole loop
-        if not request.is_json:
-            _refuse_nul(*(value for values in request.form.listvalues() for value in values))
-    if inspect.iscoroutinefunction(current_app.view_functions[endpoint]):
+    if asked.method in UNSAFE:
+        asked.get_data()  # read here, where too much of it is refused before anything begins
+        if not asked.is_json:
+            _refuse_nul(*(value for values in asked.form.listvalues() for value in values))
+    view = flask.view_functions[endpoint]
+    if flask.ensure_sync(view) is not view:
         return None  # admitted on the loop, in one piece with the view
-    return loop_thread.run(admit(), settings().web.view_timeout_seconds)
+    return wait(admit())
 
 
 def _refuse_nul(*texts: str) -> None:
@@ -142,17 +150,18 @@ async def admit() -> AnyResponse | None:
     Raises:
         SignInRequired, Forbidden, CSRFError: the view must not run.
     """
-    view = current_app.view_functions[request.endpoint or ""]
-    permission = permission_of(current_app, request.endpoint or "")
+    asked, flask = request_ctx.request, request_ctx.app
+    view = flask.view_functions[asked.endpoint or ""]
+    permission = permission_of(flask, asked.endpoint or "")
     if permission is None:
         raise Forbidden("This address declares no permission, so it is closed.")
-    g.actor = await _load()
-    if request.method in UNSAFE and not (bearer() and is_api()):
+    person = g.actor = await _load()
+    if asked.method in UNSAFE and not (bearer() and is_api()):
         _check_origin()
-        if g.actor is None and is_api() and permission is not PUBLIC:
+        if person is None and is_api() and permission is not PUBLIC:
             raise SignInRequired
         # A call that nobody is signed in for carries no authority that another site could borrow.
-        if not getattr(view, "csrf_exempt", False) and not (is_api() and g.actor is None):
+        if not getattr(view, "csrf_exempt", False) and not (is_api() and person is None):
             csrf.protect()
     return None if permission is PUBLIC else _check(permission)
 
@@ -175,23 +184,31 @@ def _check_origin() -> None:
         raise Forbidden("The form was sent from another site.")
 
 
-def harden(response: Response) -> Response:
-    """After each request: the headers that a browser needs to protect people."""
-    given = HEADERS
-    if request.is_secure:
-        given = given | {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
-    if request.endpoint != "static":
-        given = given | {"Cache-Control": "no-store"}
-    set_already = {name.lower() for name, _ in response.headers}
-    response.headers.extend([(name, value) for name, value in given.items() if name.lower() not in set_already])
-    return response
+class Hardened:
+    """The application, each answer with the headers that a browser needs to protect people."""
+
+    def __init__(self, answer: WSGIApplication, static: str) -> None:
+        self._answer = answer
+        self._static = f"{static}/"
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        given = HEADERS if environ["PATH_INFO"].startswith(self._static) else HEADERS_OF_PAGES
+        if environ["wsgi.url_scheme"] == "https":
+            given = given | HEADERS_UNDER_TLS
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            set_already = {name.lower() for name, _ in headers}
+            further = [(name, value) for name, value in given.items() if name.lower() not in set_already]
+            return start_response(status, headers + further, *error)
+
+        return self._answer(environ, start)
 
 
 class Cookies(SecureCookieSessionInterface):
     """Flask's session. A request without its cookie, as every program's is, needs no signature to be made ready."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if self.get_cookie_name(app) not in request.cookies:
+        if "HTTP_COOKIE" not in request.environ or self.get_cookie_name(app) not in request.cookies:
             return self.session_class()
         return super().open_session(app, request)
 

@@ -80,8 +80,29 @@ def service() -> Iterator[tuple[str, str]]:
     asyncio.run(server.create_database(name, TEMPLATE))
     asyncio.run(_people(server.url(name)))
     [port] = free_ports(1)
-    command = ["-m", "app.web.serve", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--blocking-threads", "8", "--no-ws", "--log-level", "warning", "app.web.wsgi:app"]
+    command = [
+        "-m",
+        "app.web.serve",
+        "--interface",
+        "rsgi",
+        "--loop",
+        "uvloop",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    command += [
+        "--workers",
+        "1",
+        "--loop",
+        "uvloop",
+        "--no-ws",
+        "--log-level",
+        "warning",
+        "--factory",
+        "app.web.rsgi:application",
+    ]
     settings = {
         "PYTHONPATH": str(ROOT),
         "DAMS_DATABASE__URL": server.url(name),

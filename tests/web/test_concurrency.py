@@ -9,9 +9,10 @@ import pytest
 from flask import Flask, g
 from sqlalchemy import text
 
+from app import db
 from app.core.loop import loop_thread
 from app.core.settings import settings
-from app.db.session import dispose, engine, reading
+from app.db.session import dispose, reading
 from app.web.security import actor, signed_in
 from tests.waiting import wait_until
 from tests.web.conftest import Caller, Visitor, at_once
@@ -29,7 +30,7 @@ def _two_connections(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 async def in_use() -> int:
-    return engine().pool.checkedout()  # pyright: ignore[reportAttributeAccessIssue]
+    return db.session.in_use()
 
 
 @pytest.mark.usefixtures("_two_connections")

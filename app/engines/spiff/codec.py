@@ -85,7 +85,15 @@ def _scope(instance: Instance, scope: Any, number: int, places: dict[UUID, tuple
         places[token.id] = (number, row)
         rows.append(_row(token, numbers, places))
     host = list(places[scope.host.id]) if isinstance(scope, SubScope) else None
-    return [scope.spec.name, host, scope.success, scope.completed, scope.data, scope.correlations, rows]
+    return [
+        scope.spec.name,
+        host,
+        scope.success,
+        scope.completed,
+        values.wrap(scope.data),
+        values.wrap(scope.correlations),
+        rows,
+    ]
 
 
 def _row(token: Token, numbers: dict[str, int], places: dict[UUID, tuple[int, int]]) -> list[Any]:
@@ -105,8 +113,8 @@ def _row(token: Token, numbers: dict[str, int], places: dict[UUID, tuple[int, in
         token._state,
         token.arrival,
         (_TRIGGERED if token.triggered else 0) | (_HIDDEN if token.hidden else 0),
-        token.internal_data or None,
-        changed or None,
+        values.wrap(token.internal_data) or None,
+        values.wrap(changed) or None,
         removed or None,
     ]
 

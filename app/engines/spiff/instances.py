@@ -20,7 +20,7 @@ from app.core.ids import uuid7
 from app.db import driver
 from app.db.driver import Statement
 from app.db.session import Session
-from app.engines.spiff import choices, effects, forms, lookup, messages, models, saving, steps, timeline
+from app.engines.spiff import choices, effects, forms, lookup, messages, models, saving, statements, steps, timeline
 from app.engines.spiff.limits import bounds
 from app.engines.spiff.listeners import Heard
 from app.engines.spiff.models import StoredModel
@@ -61,15 +61,15 @@ async def start(
         NotFound: no such model or version.
         Invalid: a key, a case number or a variable's name that cannot be, or fields of its start form to be mended.
     """
-    _check_texts(key=key, case=case, business_key=business_key)
+    check_texts(key=key, case=case, business_key=business_key)
     if key and (known := await _started(session, actor, key)):
         return await lookup.view(session, actor, known)
     model = await models.find(session, process_id, version)
     if model.engine != "spiff":
         raise OtherEngine(model)
-    given = _given(model, actor, variables)
+    given = variables_of(model, actor, variables)
     clock: Any = await driver.first(session, _CLOCK, {})
-    outcome = await _run(lambda: steps.start(model.spec, given, bounds=bounds(), now=clock.now))
+    outcome = await begin(model, given, clock.now)
     instance_id = uuid7()
     change = Change("instance.started", actor.id, case_no=case or f"A-{clock.number}")
     row = {"model_id": model.id, "business_key": business_key, "started_by": actor.id, "start_key": key}
@@ -84,7 +84,12 @@ async def start(
     return await _after(session, model, instance_id, outcome, change, business_key, clock.now)
 
 
-def _given(model: StoredModel, actor: Actor, variables: Mapping[str, Any]) -> dict[str, Any]:
+async def begin(model: StoredModel, given: Mapping[str, Any], now: datetime) -> Outcome:
+    """The first step of an instance, not yet written."""
+    return await model.paces[""].run(lambda: steps.start(model.spec, given, bounds=bounds(), now=now))
+
+
+def variables_of(model: StoredModel, actor: Actor, variables: Mapping[str, Any]) -> dict[str, Any]:
     """What an instance starts with: the caller's variables, those of the start form as its fields say."""
     given = dict(variables)
     if model.start_form:
@@ -109,8 +114,8 @@ async def complete(
             was entered.
         Invalid: fields that must be mended; nothing was written.
     """
-    _check_texts(key=key)
-    row = await saving.load(session, saving.LOAD_FOR_TASK, task_id)
+    check_texts(key=key)
+    row = await statements.load(session, statements.LOAD_FOR_TASK, task_id)
     if row is None or not lookup.may_take(actor, row.candidates, row.assignee_id, row.ended_by):
         raise NotFound("There is no such task for you.")
     if row.task_state == "completed" and key and row.completion_key == key and row.ended_by == actor.id:
@@ -124,19 +129,38 @@ async def complete(
     gained = await _precede(session, actor, model, row, values)
 
     async def take(further: Mapping[str, Any]) -> tuple[Outcome, Change]:
-        def step() -> tuple[dict[str, Any], Outcome]:
-            given = forms.submit(form, values, row.variables) if form else {}
-            data = {**given, **gained, **further}
-            return given, steps.complete(model.spec, row.state, task_id, data, bounds=bounds(), now=row.now)
-
-        given, outcome = await _run(step)
-        entries = {"element": row.element_id, "entries": shown(given)}
-        change = Change("task.completed", actor.id, entries, task_id, True, key)
+        outcome, change = await go_on(model, row, actor, task_id, values, {**gained, **further}, key)
         await saving.update(session, model, row, outcome, change)
         return outcome, change
 
     outcome, change = await _with_effects(session, model, take)
     return await _after(session, model, row.id, outcome, change, row.business_key, row.started_at, row)
+
+
+async def go_on(
+    model: StoredModel,
+    row: Any,
+    actor: Actor,
+    task_id: UUID,
+    values: Mapping[str, Any],
+    further: Mapping[str, Any],
+    key: str | None,
+) -> tuple[Outcome, Change]:
+    """The step that completes a task, not yet written, and how the timeline tells it.
+
+    Raises:
+        Invalid: fields of the form that must be mended.
+    """
+    form = model.forms.get(row.element_id)
+
+    def step() -> tuple[dict[str, Any], Outcome]:
+        given = forms.submit(form, values, row.variables) if form else {}
+        data = {**given, **further}
+        return given, steps.complete(model.spec, row.state, task_id, data, bounds=bounds(), now=row.now)
+
+    given, outcome = await model.paces[row.element_id].run(step)
+    entries = {"element": row.element_id, "entries": shown(given)}
+    return outcome, Change("task.completed", actor.id, entries, task_id, True, key)
 
 
 async def _precede(
@@ -164,11 +188,11 @@ async def _with_effects(session: Session, model: StoredModel, take: Callable[[Ma
 
 async def proceed(session: Session, instance_id: UUID) -> bool:
     """Fire what is due and go on where a bound stopped. False if somebody else holds the instance or it has ended."""
-    row = await saving.load(session, saving.LOAD_SKIPPING, instance_id)
+    row = await statements.load(session, statements.LOAD_SKIPPING, instance_id)
     if row is None or row.status in ("completed", "cancelled"):
         return False
     model = await models.by_id(session, row.model_id)
-    outcome = await _run(lambda: steps.proceed(model.spec, row.state, bounds=bounds(), now=row.now))
+    outcome = await asyncio.to_thread(lambda: steps.proceed(model.spec, row.state, bounds=bounds(), now=row.now))
     await saving.update(session, model, row, outcome, Change("instance.proceeded"))
     await _take_messages(session, instance_id, outcome, row)
     return True
@@ -183,7 +207,7 @@ async def retry(
         NotFound: no such open incident on an instance this person may see.
     """
     actor.require("ops", "admin")
-    row = await saving.load(session, saving.LOAD, instance_id)
+    row = await statements.load(session, statements.LOAD, instance_id)
     if row is None:
         raise NotFound("No such instance.")
     task_id = await session.scalar(
@@ -196,7 +220,9 @@ async def retry(
         raise Conflict("The instance was cancelled.")
     model = await models.by_id(session, row.model_id)
     changed = dict(variables or {})
-    outcome = await _run(lambda: steps.retry(model.spec, row.state, task_id, changed, bounds=bounds(), now=row.now))
+    outcome = await asyncio.to_thread(
+        lambda: steps.retry(model.spec, row.state, task_id, changed, bounds=bounds(), now=row.now)
+    )
     await _reopen(session, instance_id, n, actor)
     change = Change("incident.retried", actor.id, {"n": n, "variables": sorted(changed)})
     await saving.update(session, model, row, outcome, change)
@@ -212,17 +238,12 @@ async def cancel(session: Session, actor: Actor, instance_id: UUID, reason: str)
     """
     if not reason.strip() or len(reason) > 1000:
         raise Invalid({"reason": "Say in up to 1,000 characters why."})
-    row = await saving.load(session, saving.LOAD, instance_id)
+    row = await statements.load(session, statements.LOAD, instance_id)
     if row is None or not lookup.may_see(actor, row.started_by):
         raise NotFound("No such instance.")
     if row.status in ("completed", "cancelled"):
         raise Conflict(f"The instance is {row.status} already.")
     await saving.cancel(session, row, Change("instance.cancelled", actor.id, {"reason": reason.strip()}))
-
-
-async def _run(step: Callable[[], Any]) -> Any:
-    """SpiffWorkflow's steps are CPU work: on the loop they would hold up every other request of the process."""
-    return await asyncio.to_thread(step)
 
 
 async def _reopen(session: Session, instance_id: UUID, n: int, actor: Actor) -> None:
@@ -267,10 +288,23 @@ async def _after(
     """The instance after a step, without asking the database what this step knows itself."""
     stayed = before is not None and any(t.id in set(before.open_tasks) for t in outcome.open_tasks)
     took = await _take_messages(session, instance_id, outcome, before)
-    told = [model.tasks[task.element_id] for task in outcome.open_tasks]
-    asked = any(info.due or info.assignee for info in told) or any(task.assigned for task in outcome.open_tasks)
+    asked = any(saving.asks(model, task) for task in outcome.open_tasks)
     if took or stayed or asked or outcome.incidents:
         return await lookup.view(session, None, instance_id)
+    ended_at = (before.now if before else started_at) if outcome.status == "completed" else None
+    return view_after(model, instance_id, outcome, change, business_key, started_at, ended_at)
+
+
+def view_after(
+    model: StoredModel,
+    instance_id: UUID,
+    outcome: Outcome,
+    change: Change,
+    business_key: str | None,
+    started_at: datetime,
+    ended_at: datetime | None,
+) -> InstanceView:
+    """The instance after a step that told nobody of its tasks and left none from before."""
     return InstanceView(
         id=instance_id,
         process_id=model.process_id,
@@ -282,7 +316,7 @@ async def _after(
         business_key=business_key,
         variables=outcome.variables,
         started_at=started_at,
-        ended_at=(before.now if before else started_at) if outcome.status == "completed" else None,
+        ended_at=ended_at,
         tasks=[
             TaskRef(
                 id=task.id,
@@ -306,7 +340,7 @@ async def _take_messages(session: Session, instance_id: UUID, outcome: Outcome, 
     return bool(names) and await messages.take_buffered(session, instance_id, names)
 
 
-def _check_texts(**texts: str | None) -> None:
+def check_texts(**texts: str | None) -> None:
     """A caller's own names become columns: short and printable, or refused."""
     for name, value in texts.items():
         if value is not None and (not value.strip() or len(value) > MAX_KEY or not value.isprintable()):

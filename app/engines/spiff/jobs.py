@@ -15,7 +15,7 @@ from app.engines import control, runs, topics
 from app.engines.once import first_time
 from app.engines.runs import Run
 from app.engines.senders import Effect, sender
-from app.engines.spiff import models, saving, steps
+from app.engines.spiff import models, saving, statements, steps
 from app.engines.spiff.limits import bounds
 from app.engines.spiff.outcome import Waiting
 from app.engines.spiff.saving import Change
@@ -47,7 +47,7 @@ async def send_end(effect: Effect) -> None:
 
 
 async def _answer(session: Session, run: Run, instance_id: UUID, task_id: UUID) -> None:
-    row = await saving.load(session, saving.LOAD, instance_id)
+    row = await statements.load(session, statements.LOAD, instance_id)
     if row is None or row.status in ("completed", "cancelled") or run.status not in ("completed", "failed"):
         return
     model = await models.by_id(session, row.model_id)

@@ -20,7 +20,7 @@ from app.core.actor import Actor
 from app.core.errors import Invalid
 from app.core.ids import uuid7
 from app.db.session import Session
-from app.engines.spiff import models, saving, starts, steps
+from app.engines.spiff import models, saving, starts, statements, steps
 from app.engines.spiff.limits import bounds
 from app.engines.spiff.outcome import NamedEvent
 from app.engines.spiff.saving import Change
@@ -123,7 +123,7 @@ async def deliver(
     session: Session, actor: Actor | None, instance_id: UUID, kind: str, name: str, variables: Mapping[str, Any]
 ) -> bool:
     """Hand one event to one instance. False if it has stopped waiting since it was found."""
-    row = await saving.load(session, saving.LOAD, instance_id)
+    row = await statements.load(session, statements.LOAD, instance_id)
     if row is None or not any(item["kind"] == kind and item["name"] == name for item in row.waiting):
         return False
     model = await models.by_id(session, row.model_id)

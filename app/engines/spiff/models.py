@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import URL, Row, RowMapping, text
+from sqlalchemy import Row, RowMapping, text
 
 from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import ModelRefused, NotFound
 from app.core.ids import uuid7
 from app.db import driver
-from app.db.driver import Statement
+from app.db.driver import Line, Statement
 from app.db.session import Session
 from app.engines.spiff import specs, starts
 from app.engines.spiff.coded import compiling
 from app.engines.spiff.elements import Element, UserTaskInfo
 from app.engines.spiff.forms import Form
+from app.engines.spiff.pace import Pace
 from app.engines.spiff.records import DeployedModel, ModelRow, Receipt
 from app.engines.spiff.specs import BundleFile, CheckReport, CompiledModel, LoadedSpec
 
@@ -60,6 +61,8 @@ class StoredModel:
         self.start_form: Form | None = next((self.forms[e.id] for e in starts if e.id in self.forms), None)
         self.initiator: str = next((e.initiator for e in starts if e.initiator), "")
         """The variable that gets the name of who starts an instance, "" for none."""
+        self.paces: defaultdict[str, Pace] = defaultdict(Pace)
+        """By the element that a step begins with, "" for the start."""
         self.diagram: bytes = compiling.drawn(self.file, self.xml)
         """BPMN with places: the file itself, or what is drawn for a coded process."""
         self._bytes: bytes = row.spec
@@ -80,7 +83,7 @@ class StoredModel:
         return (element.name if element else "") or element_id
 
 
-_cache: OrderedDict[tuple[URL, int], StoredModel] = OrderedDict()
+_cache: OrderedDict[tuple[str, int], StoredModel] = OrderedDict()
 
 
 def forget() -> None:
@@ -184,7 +187,7 @@ async def _insert(
     return int(found or 0)
 
 
-async def active_id(session: Session, process_id: str, version: int | None = None) -> int:
+async def active_id(session: Session | Line, process_id: str, version: int | None = None) -> int:
     """The id of the active (or the named) version.
 
     Raises:
@@ -202,10 +205,15 @@ async def find(session: Session, process_id: str, version: int | None = None) ->
     return await by_id(session, await active_id(session, process_id, version))
 
 
+def known(database: str, model_id: int) -> StoredModel | None:
+    """A version that this process has loaded, or None."""
+    return _cache.get((database, model_id))  # tests see several databases in one process
+
+
 async def by_id(session: Session, model_id: int) -> StoredModel:
     """A stored version, from this process's memory where it was loaded before. Raises :class:`NotFound`."""
-    key = (session.engine.url, model_id)  # tests see several databases in one process
-    model = _cache.get(key)
+    key = (session.engine.url.database or "", model_id)
+    model = known(*key)
     if model is None:
         row = (await session.execute(text("select * from model where id = :id"), {"id": model_id})).first()
         if row is None:

@@ -1,14 +1,10 @@
-"""One statement loads an instance for a step and one saves it: a chatty store is what makes engines slow.
-
-Loading locks the instance's row until the step is committed, so two steps of one instance cannot cross.
-"""
+"""Writes what a step did: in one statement, and what follows from it in further ones: timers, incidents, effects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 from uuid import UUID
@@ -18,11 +14,10 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Uuid
 
-from app.db import driver
-from app.db.driver import Statement
+from app.db.driver import Line
 from app.db.session import Session
 from app.engines import notify, outbox
-from app.engines.spiff import assignment, effects, forms, listeners, models
+from app.engines.spiff import assignment, effects, forms, listeners, models, statements
 from app.engines.spiff.coded import compiling
 from app.engines.spiff.elements import UserTaskInfo
 from app.engines.spiff.listeners import Heard
@@ -31,28 +26,6 @@ from app.engines.spiff.outcome import OpenTask, Outcome
 
 DESK_CANDIDATES = ["admin", "doctor", "staff"]
 """Who may take a task for which the model names nobody."""
-
-_INSTANCE = """
-    i.id, i.model_id, i.case_no, i.business_key, i.status, i.revision, i.state, i.variables, i.waiting,
-    i.started_by, i.started_at, i.ended_at, dams_now() as now,
-    array(select u.id from user_task u where u.instance_id = i.id and u.state in ('ready', 'claimed')) as open_tasks,
-    exists(select from incident n where n.instance_id = i.id and n.resolved_at is null) as troubled
-"""
-
-_LOAD = f"select {_INSTANCE} from instance i where i.id = :id for update of i"  # noqa: S608 - constants only
-LOAD = Statement(_LOAD, {"id": "uuid"})
-LOAD_SKIPPING = Statement(f"{_LOAD} skip locked", {"id": "uuid"})
-LOAD_FOR_TASK = Statement(  # Both rows are locked, so both are the newest after a wait for somebody else's step.
-    f"""select {_INSTANCE}, t.element_id, t.state as task_state, t.candidates, t.assignee_id, t.claimed_at,
-               t.completion_key, t.ended_by, t.ended_at as task_ended_at
-        from user_task t join instance i on i.id = t.instance_id where t.id = :id for update of i, t""",  # noqa: S608
-    {"id": "uuid"},
-)
-
-
-async def load(session: Session, statement: Statement, number: UUID) -> Any | None:
-    """The row of one of the three statements above, locked until the transaction ends."""
-    return await driver.first(session, statement, {"id": number})
 
 
 @dataclass(slots=True)
@@ -68,83 +41,6 @@ class Change:
     case_no: str | None = None
     step: str = ""
     """Names this step of this instance, so that what it throws has the same key at every try."""
-
-
-_NEW_TASKS = """
-    insert into user_task (id, instance_id, element_id, state, candidates, assignee_id, claimed_at, due_at,
-                           priority, form_data)
-    select r.id, :id, r.element_id, case when l.id is null then 'ready' else 'claimed' end,
-           case when l.id is null and cardinality(r.candidates) = 0 then r.else_for else r.candidates end,
-           l.id, case when l.id is not null then now() end,
-           case when r.due like 'P%' then dams_now() + r.due::interval else nullif(r.due, '')::timestamptz end,
-           r.priority, r.form_data
-    from jsonb_to_recordset(:new_tasks) as r(id uuid, element_id text, candidates text[], else_for text[],
-                                             assignee text, due text, priority int, form_data jsonb)
-         left join login l on l.username = r.assignee
-    on conflict (id) do nothing
-"""
-_EVENT = """
-    insert into case_event (kind, case_no, instance_id, task_id, actor_id, data, trace)
-    values (:kind, :case_no, :id, :task_id, :actor_id, :data, :trace)
-"""
-_INSERT = """
-    insert into instance (id, model_id, case_no, business_key, status, revision, unfinished, state, variables, waiting,
-                          started_by, start_key, started_at, ended_at)
-    values (:id, :model_id, :case_no, :business_key, :status, 1, :unfinished, :state, :variables, :waiting,
-            :started_by, :start_key, :now, cast(:ended_at as timestamptz))
-"""
-_UPDATE = """
-    update instance set status = :status, revision = revision + 1, unfinished = :unfinished, state = :state,
-           variables = :variables, waiting = :waiting, ended_at = coalesce(ended_at, cast(:ended_at as timestamptz))
-    where id = :id
-"""
-_COMPLETED = """
-    update user_task set state = 'completed', assignee_id = coalesce(assignee_id, :actor_id), ended_by = :actor_id,
-           ended_at = now(), completion_key = :completion_key, draft = null, form_data = null
-    where id = :task_id
-"""
-_CANCELLED = """
-    update user_task set state = 'cancelled', ended_at = now(), draft = null, form_data = null
-    where id = any(:gone)
-"""
-_TYPES = {
-    "id": "uuid",
-    "model_id": "int",
-    "case_no": "text",
-    "business_key": "text",
-    "status": "text",
-    "unfinished": "bool",
-    "state": "bytea",
-    "variables": "jsonb",
-    "waiting": "jsonb",
-    "started_by": "int",
-    "start_key": "text",
-    "now": "timestamptz",
-    "ended_at": "timestamptz",
-    "new_tasks": "jsonb",
-    "kind": "text",
-    "task_id": "uuid",
-    "actor_id": "int",
-    "data": "jsonb",
-    "trace": "jsonb",
-    "completion_key": "text",
-    "gone": "uuid[]",
-}
-_JSON = ("variables", "waiting", "new_tasks", "data", "trace")
-
-
-@lru_cache(maxsize=64)
-def _statement(parts: tuple[str, ...]) -> Statement:
-    """*parts* as one statement, all but the last as common table expressions."""
-    named = [f"part_{number} as ({part})" for number, part in enumerate(parts[:-1])]
-    return Statement(("with " + ", ".join(named) if named else "") + parts[-1], _TYPES)
-
-
-async def _execute(session: Session, parts: list[str], parameters: dict[str, Any]) -> None:
-    for name in _JSON:
-        if (value := parameters.get(name)) is not None:
-            parameters[name] = orjson.dumps(value).decode()
-    await driver.first(session, _statement(tuple(parts)), parameters)
 
 
 def _task_row(model: StoredModel, task: OpenTask) -> dict[str, Any]:
@@ -198,39 +94,89 @@ async def insert(
     further: dict[str, Any],
 ) -> None:
     """Write a new instance with its tasks and its first row of the timeline."""
-    change.step = f"{instance_id}:0"
-    parameters = _parameters(instance_id, outcome, change, now) | further
-    parts = [_INSERT]
-    # The new row is not visible to the other parts of its own statement, so its tasks are checked at the end of it.
-    if outcome.open_tasks:
-        parameters["new_tasks"] = _records(model, outcome.open_tasks)
-        parts.append(_NEW_TASKS)
-    await _execute(session, [*parts, _EVENT], parameters)
+    await insert_alone(session, model, instance_id, outcome, change, now, further)
     new = outcome.open_tasks
     await _follow(session, model, instance_id, outcome, change, troubled=False, timed=False, new=new)
 
 
+async def insert_alone(
+    session: Session | Line,
+    model: StoredModel,
+    instance_id: UUID,
+    outcome: Outcome,
+    change: Change,
+    now: datetime,
+    further: dict[str, Any],
+) -> None:
+    """The one statement of :func:`insert` that writes a new instance, for an outcome from which nothing follows."""
+    change.step = f"{instance_id}:0"
+    parameters = _parameters(instance_id, outcome, change, now) | further
+    parts = [statements.INSERT]
+    # The new row is not visible to the other parts of its own statement, so its tasks are checked at the end of it.
+    if outcome.open_tasks:
+        parameters["new_tasks"] = _records(model, outcome.open_tasks)
+        parts.append(statements.NEW_TASKS)
+    await statements.execute(session, [*parts, statements.EVENT], parameters)
+
+
 async def update(session: Session, model: StoredModel, row: Any, outcome: Outcome, change: Change) -> None:
     """Write the instance after a step: its row, the tasks that came and went, the timeline, timers and incidents."""
-    change.case_no, change.step = row.case_no, f"{row.id}:{row.revision}"
-    parameters = _parameters(row.id, outcome, change, row.now)
-    parts = [_UPDATE]
-    before, after = set(row.open_tasks), {task.id for task in outcome.open_tasks}
-    if change.completes:
-        parts.append(_COMPLETED)
-        before.discard(change.task_id)
-    new = [task for task in outcome.open_tasks if task.id not in before]
-    if new:
-        parameters["new_tasks"] = _records(model, new)
-        parts.append(_NEW_TASKS)
-    if before - after:
-        parameters["gone"] = list(before - after)
-        parts.append(_CANCELLED)
-    await _execute(session, [*parts, _EVENT], parameters)
+    new = _gained(row, outcome, change)
+    await statements.execute(session, *_updating(model, row, outcome, change, new))
     timed = any(item["kind"] == "timer" for item in row.waiting)
     if any(item["kind"] == "job" for item in row.waiting):
         await _jobs().withdraw(session, row.id, change, outcome.waiting)
     await _follow(session, model, row.id, outcome, change, troubled=row.troubled, timed=timed, new=new)
+
+
+async def update_alone(line: Line, model: StoredModel, row: Any, outcome: Outcome, change: Change) -> bool:
+    """Write the completion of a task that was seen without a lock, for an outcome from which nothing follows.
+
+    False, and nothing is written, if something has happened to the instance or the task since.
+    """
+    parts, parameters = _updating(model, row, outcome, change, _gained(row, outcome, change))
+    held = {"revision": row.revision, "task_state": row.task_state, "assignee_id": row.assignee_id}
+    return await statements.execute(line, [statements.HELD, *parts], parameters | held)
+
+
+def _left(row: Any, change: Change) -> set[UUID]:
+    """The tasks that were open, but for the one that this step completes."""
+    return set(row.open_tasks) - ({change.task_id} if change.completes else set())
+
+
+def _gained(row: Any, outcome: Outcome, change: Change) -> list[OpenTask]:
+    before = _left(row, change)
+    return [task for task in outcome.open_tasks if task.id not in before]
+
+
+def _updating(
+    model: StoredModel, row: Any, outcome: Outcome, change: Change, new: list[OpenTask]
+) -> tuple[list[str], dict[str, Any]]:
+    change.case_no, change.step = row.case_no, f"{row.id}:{row.revision}"
+    parameters = _parameters(row.id, outcome, change, row.now)
+    parts = [statements.UPDATE]
+    if change.completes:
+        parts.append(statements.COMPLETED)
+    if new:
+        parameters["new_tasks"] = _records(model, new)
+        parts.append(statements.NEW_TASKS)
+    if left := _left(row, change) - {task.id for task in outcome.open_tasks}:
+        parameters["gone"] = list(left)
+        parts.append(statements.CANCELLED)
+    return [*parts, statements.EVENT], parameters
+
+
+def follows_nothing(model: StoredModel, outcome: Outcome) -> bool:
+    """Whether an outcome is all there is to write: no wait, incident, event or effect, and no task with a person."""
+    if outcome.waiting or outcome.incidents or outcome.events_out or model.effects or compiling.is_coded(model.file):
+        return False
+    return not any(asks(model, task) for task in outcome.open_tasks)
+
+
+def asks(model: StoredModel, task: OpenTask) -> bool:
+    """Whether a task has a date or a person that the database works out or somebody is told of."""
+    info = model.tasks.get(task.element_id) or UserTaskInfo()
+    return bool(info.due or info.assignee or task.assigned)
 
 
 def _jobs() -> ModuleType:
@@ -394,6 +340,6 @@ async def cancel(session: Session, row: Any, change: Change) -> None:
         "data": change.data,
         "trace": [[element, "cancelled"] for element in stopped] or None,
     }
-    await _execute(session, [_EVENT], parameters)
+    await statements.execute(session, [statements.EVENT], parameters)
     model = await models.by_id(session, row.model_id)
     await _tell(session, model, row.id, change, row.variables, [(element, "cancelled") for element in stopped])

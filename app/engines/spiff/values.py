@@ -55,7 +55,7 @@ def size(value: Any) -> int:
     """Bytes a value takes in a saved state."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode())
-    return len(_ENCODER.encode(_wrap(value))) if isinstance(value, (list, dict)) else 8
+    return len(_ENCODER.encode(wrap(value))) if isinstance(value, (list, dict)) else 8
 
 
 def merge(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,13 +80,13 @@ def same(one: Any, other: Any) -> bool:
     if type(one) is not type(other) or one != other:
         return False
     if isinstance(one, (list, dict)):
-        return _ENCODER.encode(_wrap(one)) == _ENCODER.encode(_wrap(other))
+        return _ENCODER.encode(wrap(one)) == _ENCODER.encode(wrap(other))
     return True
 
 
 def pack(value: Any) -> bytes:
-    """msgpack with extension types for dates, times, UUIDs and decimals."""
-    return _ENCODER.encode(_wrap(value))
+    """msgpack with extension types for dates, times, UUIDs and decimals, each in a value that was given to `wrap`."""
+    return _ENCODER.encode(value)
 
 
 def unpack(content: bytes) -> Any:
@@ -129,15 +129,15 @@ def _unfit(value: Any) -> str:
     return ""
 
 
-def _wrap(value: Any) -> Any:
+def wrap(value: Any) -> Any:
     """The value with dates and their like as extension types; the same object where there are none."""
     kind = type(value)
     if kind is dict:
         if any(type(item) not in _SCALARS for item in value.values()):
-            return {name: _wrap(item) for name, item in value.items()}
+            return {name: wrap(item) for name, item in value.items()}
         return value
     if kind is list or kind is tuple:
-        return [_wrap(item) for item in value]
+        return [wrap(item) for item in value]
     code = _EXTENSIONS.get(kind)
     return value if code is None else msgspec.msgpack.Ext(code, _text(value).encode())
 

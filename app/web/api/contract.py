@@ -13,6 +13,7 @@ from uuid import UUID
 
 import orjson
 from flask import Blueprint, Response, request
+from flask.globals import request_ctx
 from pydantic import BaseModel, ValidationError
 
 from app.core.errors import BadRequest, Invalid
@@ -124,8 +125,9 @@ def _plain(value: Any) -> Any:
 
 
 def _body(model: type[B]) -> B:
-    raw = request.get_data(cache=False)
-    if raw and not request.is_json:
+    asked = request_ctx.request
+    raw = asked.get_data(cache=False)
+    if raw and not asked.is_json:
         raise BadRequest("Send the body as application/json.")
     try:
         loaded: Any = orjson.loads(raw) if raw else {}

@@ -12,7 +12,7 @@ from app.core.errors import NotFound
 from app.core.settings import settings
 from app.db.session import reading, transaction
 from app.engines import instances, paging
-from app.engines.spiff import clock, timeline
+from app.engines.spiff import clock, single, timeline
 from app.engines.spiff import lookup as people
 from app.web.api import schemas
 from app.web.api.contract import Group, idempotency_key
@@ -48,6 +48,9 @@ class InstanceTask(BaseModel):
 )
 async def start(given: schemas.Start, process_id: str) -> Any:
     """Start an instance; the same Idempotency-Key starts it once"""
+    named = (given.version, given.business_key, given.case, idempotency_key())
+    if named == (None,) * 4 and (view := await single.start(actor(), process_id, given.variables)):
+        return view
     async with transaction() as session:
         return await instances.start(
             session,

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from app.db.session import reading, transaction
-from app.engines.spiff import instances, lookup, messages, timeline, worklist
+from app.engines.spiff import lookup, messages, single, timeline, worklist
 from app.engines.spiff.records import InstanceView
 from app.web.api import schemas
 from app.web.api.contract import Group, idempotency_key
@@ -137,8 +137,7 @@ async def draft(given: schemas.Values, task_id: UUID) -> InstanceView:
 )
 async def complete(given: schemas.Values, task_id: UUID) -> InstanceView:
     """Complete a task and run on to the next wait"""
-    async with transaction() as session:
-        return await instances.complete(session, actor(), task_id, given.variables, key=idempotency_key())
+    return await single.complete(actor(), task_id, given.variables, key=idempotency_key())
 
 
 @group.operation(

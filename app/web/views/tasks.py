@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.core.errors import Conflict, DamsError, Invalid
 from app.core.ids import uuid7
 from app.db.session import reading, transaction
-from app.engines.spiff import instances, lookup, models, timeline, worklist
+from app.engines.spiff import lookup, models, single, timeline, worklist
 from app.engines.spiff.records import InstanceView, TaskView
 from app.web.progress import Progress
 from app.web.security import actor, signed_in
@@ -96,10 +96,8 @@ async def complete(task_id: UUID) -> AnyResponse | tuple[str, int]:
     """303 to the next task of the instance that this person may do, else to the inbox; 422 and 409 keep the entries."""
     entered = _entries()
     try:
-        async with transaction() as session:
-            instance = await instances.complete(
-                session, actor(), task_id, entered, key=request.form.get("completion_key") or None
-            )
+        key = request.form.get("completion_key") or None
+        instance = await single.complete(actor(), task_id, entered, key=key)
     except Invalid as error:
         return await _page(task_id, entered=entered, errors=error.errors), 422
     except Conflict as lost:

@@ -45,7 +45,7 @@ def exactly(one: Any, other: Any) -> bool:
 @given(DATA)
 def test_every_value_comes_back_as_it_was_type_and_all(data: dict[str, Any]) -> None:
     values.check(data, 10**6)
-    assert exactly(data, values.unpack(values.pack(data)))
+    assert exactly(data, values.unpack(values.pack(values.wrap(data))))
 
 
 def test_dates_times_and_ids_survive_the_steps_of_an_instance() -> None:

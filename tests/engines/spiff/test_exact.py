@@ -51,7 +51,7 @@ def test_a_json_number_means_the_decimal_it_is_written_as(number: int) -> None:
 
 @given(cents)
 def test_an_amount_survives_the_saved_state_with_its_places(number: int) -> None:
-    kept = values.unpack(values.pack({"a": [amount(number)]}))["a"][0]
+    kept = values.unpack(values.pack(values.wrap({"a": [amount(number)]})))["a"][0]
     assert isinstance(kept, Decimal)
     assert str(kept) == str(amount(number))
 
