@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Request, g, redirect, request, url_for
+from flask import Flask, Request, Response, g, redirect, request, url_for
 from flask.globals import request_ctx
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -101,7 +101,10 @@ def is_api() -> bool:
 
 
 async def _load() -> Actor | None:
-    token = bearer() if is_api() else None
+    return await _person(bearer() if is_api() else None)
+
+
+async def _person(token: str | None) -> Actor | None:
     cookie = request_ctx.request.cookies.get(COOKIE) if token is None else None
     if token is None and not cookie:
         return None  # who is nobody costs no connection, and is answered without PostgreSQL too
@@ -155,13 +158,15 @@ async def admit() -> AnyResponse | None:
     permission = permission_of(flask, asked.endpoint or "")
     if permission is None:
         raise Forbidden("This address declares no permission, so it is closed.")
-    person = g.actor = await _load()
-    if asked.method in UNSAFE and not (bearer() and is_api()):
+    by_program = is_api()
+    token = bearer() if by_program else None
+    person = g.actor = await _person(token)
+    if asked.method in UNSAFE and not token:
         _check_origin()
-        if person is None and is_api() and permission is not PUBLIC:
+        if person is None and by_program and permission is not PUBLIC:
             raise SignInRequired
         # A call that nobody is signed in for carries no authority that another site could borrow.
-        if not getattr(view, "csrf_exempt", False) and not (is_api() and person is None):
+        if not getattr(view, "csrf_exempt", False) and not (by_program and person is None):
             csrf.protect()
     return None if permission is PUBLIC else _check(permission)
 
@@ -211,6 +216,10 @@ class Cookies(SecureCookieSessionInterface):
         if "HTTP_COOKIE" not in request.environ or self.get_cookie_name(app) not in request.cookies:
             return self.session_class()
         return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if session or session.modified or session.accessed:
+            super().save_session(app, session, response)
 
 
 def safe_next(target: str | None) -> str | None:

@@ -56,7 +56,7 @@ class _Reported(WorkflowInboundInterceptor):
         except workflow.ContinueAsNewError:
             await begun
             raise
-        except BaseException as error:
+        except (Exception, asyncio.CancelledError) as error:  # not GeneratorExit: a worker that lets go ends nothing
             await begun
             await _report("record_ended", Ended(name, told, *_end(error)))
             raise

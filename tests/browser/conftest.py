@@ -70,6 +70,12 @@ class Person:
         await self.page.press("#password", "Enter")
         await self.page.wait_for_url("**/home")
 
+    async def follow(self, entry: str) -> None:
+        """Go where an entry of the menu leads; on a phone the menu is opened first."""
+        if await (menu := self.page.get_by_role("button", name="Menu", exact=True)).is_visible():
+            await menu.click()
+        await self.page.get_by_role("link", name=entry, exact=True).click()
+
     async def faults(self) -> list[str]:
         """What axe finds wrong with the page as it is now."""
         source = chromium.axe(print).read_text()

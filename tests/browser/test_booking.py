@@ -55,7 +55,7 @@ async def test_an_appointment_is_booked(browser: Browser, served: Served, size: 
     async with somebody(browser, served, size) as person:
         await person.sign_in(user)
         page = person.page
-        await page.get_by_role("link", name="Book", exact=True).click()
+        await person.follow("Book")
         await expect(page.locator("h1")).to_have_text("What kind of doctor?")
         await is_sound(person, "booking-1", size)
         await choose(page, "Cardiology")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +16,7 @@ import temporal.workflows
 from app.engines import bills, flows, reservations, schedules, subscriptions
 from temporal import worker
 from temporal.activities import steps
-from temporal.workflows import reservation
+from temporal.workflows import reporting, reservation
 
 ROOT = Path(temporal.workflows.__file__).parents[1]
 
@@ -73,3 +75,25 @@ def test_an_unknown_queue_is_named_with_those_there_are() -> None:
     )
     assert done.returncode == 1
     assert "unknown queue: nobody; there are dams_appointment_queue" in done.stderr
+
+
+async def test_a_workflow_that_its_worker_lets_go_of_reports_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that forgets a workflow closes it in the middle: it has not ended, and can wait for nothing any more."""
+    told: list[str] = []
+
+    class Waiting:
+        async def execute_workflow(self, _input: object) -> None:
+            await asyncio.get_running_loop().create_future()
+
+    async def execute_activity(name: str, *_: object, **__: object) -> None:
+        told.append(name)
+
+    one = SimpleNamespace(workflow_id="w", first_execution_run_id="r", workflow_type="t")
+    monkeypatch.setattr(reporting.workflow, "info", lambda: one)
+    monkeypatch.setattr(reporting.workflow, "memo_value", lambda _name, default: default)
+    monkeypatch.setattr(reporting.workflow, "execute_activity", execute_activity)
+    running = reporting._Reported(Waiting()).execute_workflow(SimpleNamespace())  # type: ignore[arg-type]
+    running.send(None)
+    await asyncio.sleep(0)  # the report of its beginning is a task of its own
+    running.close()
+    assert told == ["record_began"]
