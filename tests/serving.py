@@ -100,6 +100,23 @@ class Served:
         return self.call("POST", "/deployments", "modeler", files={"file": (name, content)})
 
 
+def web_command(port: int) -> list[str]:
+    """What Python is given to serve the web on *port*, with one worker."""
+    given = {"interface": "rsgi", "loop": "uvloop", "host": "127.0.0.1", "port": str(port), "workers": "1"}
+    given |= {"log-level": "warning"}
+    options = [part for name, value in given.items() for part in (f"--{name}", value)]
+    return [
+        "-m",
+        "app.web.serve",
+        *options,
+        "--no-ws",
+        "--log-level",
+        "warning",
+        "--factory",
+        "app.web.rsgi:application",
+    ]
+
+
 @contextlib.contextmanager
 def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
     """A web of its own on a copy of *template*, from the first answer of `/readyz` on.
@@ -122,32 +139,9 @@ def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
         **PATIENT,
         **further,
     }
-    granian = [
-        "-m",
-        "app.web.serve",
-        "--interface",
-        "rsgi",
-        "--loop",
-        "uvloop",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(web),
-    ]
-    granian += [
-        "--workers",
-        "1",
-        "--loop",
-        "uvloop",
-        "--no-ws",
-        "--log-level",
-        "warning",
-        "--factory",
-        "app.web.rsgi:application",
-    ]
     with (
         running(["-m", "app.dev.smtp_sink", str(smtp), str(mail)], environment),
-        running(granian, environment) as process,
+        running(web_command(web), environment) as process,
         running(["-m", "workers.relay"], environment),
     ):
         url = f"http://127.0.0.1:{web}"

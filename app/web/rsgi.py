@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
@@ -86,14 +87,8 @@ def _send(protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], p
         protocol.response_bytes(status, headers, first)
         return
     stream = protocol.response_stream(status, headers)
-    for part in _all(first, second, parts):
+    for part in itertools.chain((first, second), parts):
         await_(stream.send_bytes(part))
-
-
-def _all(first: bytes, second: bytes, parts: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield second
-    yield from parts
 
 
 def _environ(scope: Scope) -> WSGIEnvironment:

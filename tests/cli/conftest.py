@@ -24,6 +24,7 @@ from app.dev.state import State, free_ports
 from tests.conftest import PASSWORD, PATIENT, POSTGRES, REDIS, SECRET, TEMPLATE, cluster, drop, running, wait_for
 from tests.drawing import field as field_
 from tests.drawing import script, sequence, user_task
+from tests.serving import web_command
 
 SIGN_IN = "a-long-password"
 PEOPLE = {"admin": ["admin"], "staff": ["staff"], "doctor": ["doctor"], "modeler": ["modeler"], "ops": ["ops"]}
@@ -80,29 +81,6 @@ def service() -> Iterator[tuple[str, str]]:
     asyncio.run(server.create_database(name, TEMPLATE))
     asyncio.run(_people(server.url(name)))
     [port] = free_ports(1)
-    command = [
-        "-m",
-        "app.web.serve",
-        "--interface",
-        "rsgi",
-        "--loop",
-        "uvloop",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    command += [
-        "--workers",
-        "1",
-        "--loop",
-        "uvloop",
-        "--no-ws",
-        "--log-level",
-        "warning",
-        "--factory",
-        "app.web.rsgi:application",
-    ]
     settings = {
         "PYTHONPATH": str(ROOT),
         "DAMS_DATABASE__URL": server.url(name),
@@ -113,7 +91,7 @@ def service() -> Iterator[tuple[str, str]]:
         **PATIENT,
     }
     url = f"http://127.0.0.1:{port}"
-    with running(command, settings) as process:
+    with running(web_command(port), settings) as process:
         wait_for("the web", lambda: _serves(url), process)
         yield url, server.url(name)
     asyncio.run(drop(name))
