@@ -21,6 +21,7 @@ class OnDemand:
     """Waits for the file `wanted` in *folder*, starts the server and writes `address` there, or why not to `failed`.
 
     *ahead* is done as soon as the file `foreseen` is there: what takes long and can be done before anybody waits.
+    The file `done` ends the server before the run does: nobody will ask for it again.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class OnDemand:
         new = self.folder / ".address"
         new.write_text(address)
         new.rename(self.folder / "address")
-        self._stop.wait()
+        self._asked("done")
         end(*processes)
 
     def _asked(self, *names: str) -> bool:

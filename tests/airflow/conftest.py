@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,12 +63,13 @@ class Report:
         return wait_until(lambda: (answer := self.values(run_id)).status_code != 202 and answer, SECONDS)
 
     def press(self, path: str, **fields: str) -> httpx.Response:
-        """Send a form of the ops page, as somebody with a browser."""
+        """Send a form as somebody with a browser, again while a busy Airflow gives no answer."""
         with httpx.Client(base_url=self.served.url, timeout=150) as browser:
             for where, form in (("/login", {"username": "ops", "password": PASSWORD_OF_ALL}), (path, fields)):
                 page = html.fromstring(browser.get("/login" if where == "/login" else "/ops").text)
                 token = page.xpath("string(//input[@name='csrf_token']/@value)")
-                answer = browser.post(where, data={"csrf_token": token, **form})
+                post = partial(browser.post, where, data={"csrf_token": token, **form})
+                answer = wait_until(lambda post=post: (got := post()).status_code not in BUSY and got, SECONDS)
                 assert answer.status_code == 303, answer.text
             return answer
 
@@ -78,15 +80,26 @@ class Report:
         )
         return int(found)
 
+    def kept(self) -> list[str]:
+        """What the timeline says was done with DAGs, and by whom, newest last."""
+        sql = """select concat_ws(' ', e.kind, l.username) from case_event e join login l on l.id = e.actor_id
+                 where e.kind like 'schedule.%' or e.kind = 'airflow.requested' order by e.id"""
+        return [str(one) for one in self._database(sql)]
+
+    def newest(self) -> str:
+        """The run that was asked for last."""
+        sql = "select id from engine_run where engine = 'airflow' order by requested_at desc limit 1"
+        return str(self._database(sql)[0])
+
     def status(self, run_id: str) -> str:
         (found,) = self._database("select status from engine_run where id = $1", run_id)
         return str(found)
 
-    def _database(self, sql: str, run_id: str) -> list[Any]:
+    def _database(self, sql: str, *runs: str) -> list[Any]:
         async def asked() -> list[Any]:
             connection = await asyncpg.connect(self.served.database)
             try:
-                return [row[0] for row in await connection.fetch(sql, UUID(run_id))]
+                return [row[0] for row in await connection.fetch(sql, *map(UUID, runs))]
             finally:
                 await connection.close()
 
@@ -113,9 +126,11 @@ def folder() -> Path:
     return Path(os.environ[RUN]) / "airflow"
 
 
-@pytest.fixture(scope="session")
-def airflow() -> str:
-    return server.address(folder())
+@pytest.fixture(scope="package")
+def airflow() -> Iterator[str]:
+    """Ended with its last test: its processes take a tenth of a core from every other."""
+    yield server.address(folder())
+    (folder() / "done").touch()
 
 
 @pytest.fixture(scope="module")

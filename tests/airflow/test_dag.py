@@ -76,6 +76,17 @@ def test_a_paused_dag_takes_nothing_and_says_so(report: Report) -> None:
     report.press(f"/ops/runs/{report.trigger()}/cancel", reason="only asked for")
 
 
+def test_on_the_page_a_dag_is_run_paused_and_resumed_and_who_did_it_is_written_down(report: Report) -> None:
+    before = len(report.kept())
+    for action in ("run", "pause", "resume"):
+        report.press(f"/schedules/dags/{DAG}/{action}")
+        paused = report.airflow.get(f"/dags/{DAG}").json()["is_paused"]
+        assert paused == (action == "pause")
+    kept = report.kept()[before:]
+    assert kept == ["airflow.requested ops", "schedule.paused ops", "schedule.resumed ops"]
+    assert report.ended(report.newest()).status_code == 200
+
+
 def test_a_run_that_nobody_asked_for_is_not_found(report: Report) -> None:
     assert report.values("").status_code == 400
     assert report.values("manual").status_code == 404
