@@ -133,7 +133,7 @@ def stop(folder: Path, *processes: subprocess.Popen[bytes]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-LONGEST = ("up", "celery-failures", "zeebe", "celery", "airflow")
+LONGEST = ("up", "celery-failures", "zeebe", "celery", "airflow", "turns")
 """Groups of tests that one worker runs from end to end: the others finish meanwhile, and none is left alone."""
 
 

@@ -1,17 +1,15 @@
-"""A workflow that never ends: its history stays bounded however many turns it takes, and nothing is lost or doubled.
-
-The default takes it once over the threshold that ships; `DAMS_TEST_TURNS=10000` takes ten thousand turns.
-"""
+"""A workflow that never ends: its history stays bounded however many turns it takes, and nothing is lost or doubled."""
 
 from __future__ import annotations
 
 import math
-import os
+from typing import Any
 
 import pytest
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import CancelledError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -20,7 +18,7 @@ from temporal.workflows.subscription import Letter, SendEmailWorkflow, Subscript
 from tests.temporal import server
 from tests.temporal.branches import failure
 
-TURNS, MOST_EVENTS = int(os.environ.get("DAMS_TEST_TURNS", "600")), 10_240
+TURNS, MOST_EVENTS = 10_000, 10_240
 """The server warns at 10,240 events of one run and ends a workflow at 51,200."""
 
 
@@ -38,10 +36,21 @@ async def lengths(client: Client, workflow_id: str, run_id: str | None) -> list[
     return found
 
 
+async def ended(handle: WorkflowHandle[Any, Any]) -> BaseException | None:
+    """How it ended, asked for again when the answer takes longer than one call may on a busy machine."""
+    while True:
+        try:
+            return await failure(handle)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.DEADLINE_EXCEEDED:
+                raise
+
+
 @pytest.mark.engine
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-async def test_turns_without_end_stay_under_the_limit_of_a_history() -> None:
+@pytest.mark.timeout(3000)
+@pytest.mark.xdist_group("turns")
+async def test_ten_thousand_turns_stay_under_the_limit_of_a_history() -> None:
     sent: list[int] = []
 
     @activity.defn(name="send_email")
@@ -58,7 +67,7 @@ async def test_turns_without_end_stay_under_the_limit_of_a_history() -> None:
     async with env, Worker(env.client, task_queue="long", workflows=[SendEmailWorkflow], activities=[post]):
         given = Subscription("someone@example.org", 12, "key")
         first = await env.client.start_workflow("SendEmailWorkflow", given, id="long", task_queue="long")
-        assert isinstance(await failure(first), CancelledError)
+        assert isinstance(await ended(first), CancelledError)
         found = await lengths(env.client, "long", first.first_execution_run_id)
     assert sent == list(range(1, TURNS + 1))
     assert len(found) == math.ceil(TURNS / given.turns) > 1
