@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -67,6 +68,8 @@ class Served:
     url: str
     mail: Path
     database: str
+    environment: dict[str, str]
+    """The settings of its processes, for further ones."""
 
     async def rows(self, sql: str, *given: Any) -> list[Any]:
         """What the database of this web holds, to be held against what a page said."""
@@ -79,9 +82,21 @@ class Served:
     def call(self, method: str, path: str, user: str = "staff", **further: Any) -> Any:
         """What the JSON API answers *user*; for what a test needs before it begins."""
         with httpx.Client(base_url=self.url + API, timeout=150) as client:
-            token = client.post("/token", json={"username": user, "password": PASSWORD_OF_ALL}).raise_for_status()
-            headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
-            return client.request(method, path, headers=headers, **further).raise_for_status().json()
+            return client.request(method, path, headers=self.token(user), **further).raise_for_status().json()
+
+    def token(self, user: str) -> dict[str, str]:
+        """The header of a program that calls for *user*."""
+        given = {"username": user, "password": PASSWORD_OF_ALL}
+        answer = httpx.post(f"{self.url}{API}/token", json=given, timeout=150).raise_for_status()
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def page(self, user: str, path: str) -> str:
+        """A page as *user* gets it after signing in."""
+        with httpx.Client(base_url=self.url, timeout=150, follow_redirects=True) as browser:
+            token = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/login").text)
+            given = {"csrf_token": token[1] if token else "", "username": user, "password": PASSWORD_OF_ALL}
+            browser.post("/login", data=given).raise_for_status()
+            return browser.get(path).raise_for_status().text
 
     def start(self, process_id: str = APPOINTMENT, user: str = "staff", **body: Any) -> Any:
         return self.call("POST", f"/models/{process_id}/instances", user, json=body)
@@ -147,7 +162,7 @@ def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
         url = f"http://127.0.0.1:{web}"
         wait_until(lambda: _ready(url) or process.poll() is not None)
         assert process.poll() is None, f"the web ended with {process.returncode}"
-        yield Served(url, mail, server.serving_url(name).replace("+asyncpg", ""))
+        yield Served(url, mail, server.serving_url(name).replace("+asyncpg", ""), environment)
     asyncio.run(drop(name))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from app.clinic import appointments, charges
 from app.core.errors import Invalid, NotFound
 from app.db.session import Session
-from app.engines import bills, reservations, topics, workflows
+from app.engines import bills, reservations, runs, topics, workflows
 from app.engines.topics import Asked, Fault
 
 ENGINE = "temporal"
@@ -28,7 +28,8 @@ class Offered:
     takes: tuple[str, ...]
     given: Callable[[Session, Asked], Awaitable[dict[str, Any]]]
     own: str = ""
-    """The member of the argument that gets the run's id."""
+    """The member of the argument that gets the run's id. What a failed run did under it is undone, for good: a retry is
+    a new run."""
 
 
 async def _visit(session: Session, asked: Asked) -> dict[str, Any]:
@@ -101,7 +102,7 @@ async def serve(session: Session, asked: Asked) -> None:
         one.queue,
         await one.given(session, asked),
         own=one.own,
-        about={"ticket": str(asked.given["ticketid"])},
+        about={"ticket": str(asked.given["ticketid"])} | ({runs.ANEW: f"{ENGINE}:{asked.name}"} if one.own else {}),
         case=asked.case,
         started_by=asked.started_by,
         instance_id=asked.instance_id,

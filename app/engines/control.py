@@ -12,13 +12,15 @@ An engine joins with two functions in its own module and its line in `HOMES`:
 
 Both work in the transaction of the caller and reach the engine through the outbox; *key* is another one at every try.
 The row is changed here: before a retry it is `requested` again and its incident closed; after a cancel it is
-`cancelled`, and a later report of the engine changes nothing any more.
+`cancelled`, and a later report of the engine changes nothing any more. A run of a task that cannot be run again is
+cancelled by a retry, and the task asks for a new one.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Awaitable, Callable
+from types import ModuleType
 from uuid import UUID
 
 from sqlalchemy import bindparam, text
@@ -73,6 +75,8 @@ async def retry(session: Session, actor: Actor, run_id: UUID) -> Run:
     ask = _of(_retries, run.engine)
     if ask is None:
         raise Conflict(f"Runs of {run.engine} cannot be started again from here.")
+    if runs.ANEW in run.input and run.status == "failed" and await _jobs().ask_anew(session, run, actor.id):
+        return run
     key = f"{run_id}:{await runs.failures(session, run_id)}"
     if not await runs.again(session, run_id, actor.id):
         raise Conflict(f"The run is {run.status}; only a failed one is tried again.")
@@ -113,6 +117,12 @@ async def withdraw(session: Session, instance_id: UUID, still: list[UUID], actor
         tell = _of(_cancels, run.engine)
         if await runs.cancelled(session, run_id, actor_id, reason) and tell is not None:
             await tell(session, run, f"{run_id}:withdrawn")
+
+
+def _jobs() -> ModuleType:
+    from app.engines.spiff import jobs  # which withdraws runs by this module
+
+    return jobs
 
 
 async def _get(session: Session, run_id: UUID) -> Run:

@@ -21,6 +21,8 @@ from app.engines import outbox
 
 TOLD = "bpmn-job"
 """Kind of the effect that tells a task of a model how its run has ended."""
+ANEW = "anew"
+"""The member of a run's input that names the topic to ask once more, where the run itself cannot be run again."""
 _FORGET = """input = case when task_id is null or engine = 'temporal' then input
                              when engine = 'zeebe' then input - 'variables' else '{}' end"""
 """What a task handed over is not kept once nobody can ask for it again; which version, and which ticket, stays."""

@@ -97,7 +97,9 @@ def faults(topic: str, inputs: Mapping[str, str | None]) -> list[Fault]:
 
 
 async def ask(session: Session, topic: str, asked: Asked) -> None:
-    """Have it done. What its engine refuses at once is a failed run with an incident, never a lost step."""
+    """Have it done. What its engine refuses at once is a failed run with an incident, never a lost step; a retry asks
+    anew.
+    """
     kind, _ = read(topic) or ("", "")
     if kind not in _served:
         importlib.import_module(HOMES[kind])
@@ -109,7 +111,7 @@ async def ask(session: Session, topic: str, asked: Asked) -> None:
             session,
             ENGINES.get(kind, kind),
             asked.name or kind,
-            {},
+            {runs.ANEW: topic},
             case=asked.case,
             instance_id=asked.instance_id,
             task_id=asked.task_id,

@@ -37,6 +37,23 @@ async def ask(session: Session, instance_id: UUID, change: Change, waiting: list
             await topics.ask(session, item.name, asked)
 
 
+async def ask_anew(session: Session, run: Run, actor_id: int) -> bool:
+    """Let the task that waits for *run*, which failed, ask for another one. False if nothing waits for it any more."""
+    if run.instance_id is None or run.task_id is None:
+        return False
+    task_id, row = run.task_id, await statements.load(session, statements.LOAD, run.instance_id)
+    if row is None or row.status in ("completed", "cancelled"):
+        return False
+    model = await models.by_id(session, row.model_id)
+    job = await asyncio.to_thread(lambda: steps.job_of(model.spec, row.state, task_id, bounds=bounds(), now=row.now))
+    if job is None or not await runs.cancelled(session, run.id, actor_id, "asked for anew"):
+        return False
+    topic, given = job
+    _, name = topics.read(topic) or ("", "")
+    await topics.ask(session, topic, topics.Asked(name, given, row.id, task_id, run.case_no, run.started_by))
+    return True
+
+
 @sender(runs.TOLD)
 async def send_end(effect: Effect) -> None:
     """Tell the task how its run has ended."""

@@ -63,6 +63,11 @@ def _open_tasks(instance: Instance) -> Iterator[OpenTask]:
             yield OpenTask(token.id, str(spec.shown_id), kind, values.shown(token.data), assigned)
 
 
+def given_of(token: Token) -> dict[str, Any]:
+    """What the job of a service task is to be done with, as JSON."""
+    return values.shown(token.internal_data.get(JOB, {}))
+
+
 def _waiting(instance: Instance) -> Iterator[Waiting]:
     for token in instance.event_manager.tasks.values():
         if token.id in instance.failures:
@@ -71,8 +76,7 @@ def _waiting(instance: Instance) -> Iterator[Waiting]:
         for _, due in happenings.due_times(token):
             yield Waiting("timer", element, token.task_spec.bpmn_name or element, due, token.id)
         if token.task_spec.job is not None:
-            given = values.shown(token.internal_data.get(JOB, {}))
-            yield Waiting("job", element, token.task_spec.job["topic"], None, token.id, given)
+            yield Waiting("job", element, token.task_spec.job["topic"], None, token.id, given_of(token))
             continue
         definition = token.task_spec.event_definition
         for one in definition.event_definitions if isinstance(definition, happenings.Several) else [definition]:

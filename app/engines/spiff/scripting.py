@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -56,15 +57,17 @@ class ScriptEngine:
             data, now = task.data, task.workflow.top_workflow.now
         else:
             data, now = task, None
-        given = {**external_context, **data} if external_context else data
-        compiled = compile_expression(expression)
-        if exact.concerns(compiled, given):
-            return exact.evaluate(compiled, given)
-        return self._sandbox.evaluate(compiled, given, now=now)
+        return self._value({**external_context, **data} if external_context else data, expression, now)
 
     def evaluate_on(self, data: Mapping[str, Any], expression: str, task: Token) -> Any:
         """The value of an expression on other data than the token's own. Raises as `execute`."""
-        return self._sandbox.evaluate(compile_expression(expression), data, now=task.workflow.top_workflow.now)
+        return self._value(data, expression, task.workflow.top_workflow.now)
+
+    def _value(self, data: Mapping[str, Any], expression: str, now: datetime | None) -> Any:
+        compiled = compile_expression(expression)
+        if exact.concerns(compiled, data):
+            return exact.evaluate(compiled, data)
+        return self._sandbox.evaluate(compiled, data, now=now)
 
 
 def check_total(data: Mapping[str, Any], limit: int) -> None:

@@ -180,6 +180,14 @@ def refuse(
     return _run(instance)
 
 
+def job_of(
+    spec: LoadedSpec, state: bytes, task_id: UUID, *, bounds: Bounds, now: datetime
+) -> tuple[str, dict[str, Any]] | None:
+    """Topic of the job for which a service task waits, and what it is given; None if it waits for none any more."""
+    _, token = _of_job(spec, state, task_id, bounds, now)
+    return None if token is None else (token.task_spec.job["topic"], reading.given_of(token))
+
+
 def _of_job(
     spec: LoadedSpec, state: bytes, task_id: UUID, bounds: Bounds, now: datetime
 ) -> tuple[Instance, Token | None]:

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.clinic.appointments import Wanted
-from app.engines import reservations
+from app.core.errors import NotFound
+from app.db.session import transaction
+from app.engines import reservations, visits
 from app.web.api.contract import Group
 from app.web.security import actor
 
@@ -116,18 +118,27 @@ async def reschedule(given: Moved) -> Any:
 
 
 @group.operation(
-    "POST", "/appointment/arrival", roles=reservations.DESK, body=ByTicket, answer=Said, status=202, errors=(404, 422)
+    "POST", "/appointment/arrival", roles=reservations.DESK, body=ByTicket, answer=Said, status=202, errors=ANSWERS
 )
 async def arrival(given: ByTicket) -> Said:
     """The patient is here"""
-    await reservations.signal(actor(), given.ticketid, "check_in")
+    await _mark(given.ticketid, "check_in", "checked-in")
     return Said(message="Checking in", ticketid=given.ticketid)
 
 
 @group.operation(
-    "POST", "/appointment/absence", roles=reservations.DESK, body=ByTicket, answer=Said, status=202, errors=(404, 422)
+    "POST", "/appointment/absence", roles=reservations.DESK, body=ByTicket, answer=Said, status=202, errors=ANSWERS
 )
 async def absence(given: ByTicket) -> Said:
     """The patient did not come"""
-    await reservations.signal(actor(), given.ticketid, "no_show")
+    await _mark(given.ticketid, "no_show", "noshow")
     return Said(message="Marking as missed", ticketid=given.ticketid)
+
+
+async def _mark(ticketid: str, signal: str, status: str) -> None:
+    """By its workflow; a visit that was booked without one is marked at once, and who waits for it is told."""
+    try:
+        await reservations.signal(actor(), ticketid, signal)
+    except NotFound:
+        async with transaction() as session:
+            await visits.mark(session, actor(), ticketid, None, status)

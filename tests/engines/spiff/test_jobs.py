@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from app.core.actor import Actor
+from app.core.errors import Conflict
 from app.db.session import reading, transaction
-from app.engines import relay, runs
+from app.engines import control, relay, runs
 from app.engines.spiff import instances, lookup, messages
 from tests import drawing
 from tests.engines.spiff.test_instances import complete, deploy, start
@@ -204,6 +205,43 @@ async def test_what_its_engine_refuses_is_an_incident_and_no_lost_step(staff: Ac
     assert (after.status, [one["kind"] for one in after.waiting]) == ("running", ["job"])
     run = await run_of(instance.id)
     assert (run.status, run.name) == ("failed", topic.partition(":")[2])
+
+
+async def test_what_was_refused_is_asked_for_again_with_all_that_the_task_gave(staff: Actor, ops: Actor) -> None:
+    await deploy(staff, drawing.sequence("Own", service(inner=asked("docid", "HSP-1"))))
+    instance = await start(staff, "Own")
+    refused = await run_of(instance.id)
+    assert (refused.status, refused.error) == (
+        "failed",
+        "No worker offers a pipeline 'count' that may be started by itself.",
+    )
+    await announce("count")
+    async with transaction() as session:
+        await control.retry(session, ops, refused.id)
+    with pytest.raises(Conflict):
+        async with transaction() as session:
+            await control.retry(session, ops, refused.id)
+    async with reading() as session:
+        rows = (await session.execute(text("select id, status, input from engine_run order by id"))).all()
+        assert await session.scalar(text("select count(*) from incident where resolved_at is null")) == 0
+    assert [(row.status, row.input) for row in rows] == [
+        ("cancelled", {}),
+        ("requested", {"docid": "HSP-1"}),
+    ]
+    await ends(rows[1].id, {"x": 1})
+    assert (await shown(staff, instance.id)).status == "completed"
+
+
+async def test_an_exact_amount_is_handed_over_as_its_text(staff: Actor) -> None:
+    await announce("count")
+    fields = '<camunda:formField id="charge" label="Charge" type="money" />'
+    form = f"<bpmn:extensionElements><camunda:formData>{fields}</camunda:formData></bpmn:extensionElements>"
+    ask = f'<bpmn:userTask id="ask" name="Ask">{form}</bpmn:userTask>'
+    task = service(inner=asked("charge", "${charge}") + asked("twice", "${charge + charge}"))
+    await deploy(staff, drawing.sequence("Own", ask, task))
+    instance = await start(staff, "Own")
+    await complete(staff, instance.tasks[0].id, charge="80.10")
+    assert (await run_of(instance.id)).input == {"charge": "80.10", "twice": "160.20"}
 
 
 async def test_an_answer_for_a_cancelled_instance_changes_nothing(staff: Actor) -> None:

@@ -1,0 +1,106 @@
+"""The shipped patient journey over every engine: one case, one timeline, each effect once; and what ops can mend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from decimal import Decimal
+
+import asyncpg
+
+from tests.conftest import cluster
+from tests.journey.conftest import Clinic
+from tests.waiting import wait_until
+
+FOUND = {"narrative": "Sore throat, no fever.", "resolution": "Rest, warm tea, three days."}
+BILL = {"charge": "80.00", "discount": "5.00"}
+ASKED = [
+    ("temporal", "AttendVisitWorkflow"),
+    ("zeebe", "Process_Diagnostics"),
+    ("temporal", "BillVisitWorkflow"),
+    ("celery", "doctor-stats"),
+    ("mail", "visit-over"),
+]
+"""What the journey has done by other engines, in this order."""
+
+
+def closed(clinic: Clinic, case: str) -> bool:
+    [row] = clinic.rows("select status from instance where case_no = $1", case)
+    return row["status"] == "completed"
+
+
+def test_a_journey_goes_over_every_engine_and_is_one_case(clinic: Clinic) -> None:
+    view, ticket = clinic.book()
+    case = view["case"]
+    clinic.web.complete(clinic.arrives(view, ticket)["id"], "doctor", **FOUND)
+    clinic.web.complete(clinic.waits_for(view, "Activity_Charge")["id"], **BILL)
+    wait_until(lambda: closed(clinic, case))
+    kept = clinic.view(view)["variables"]
+    paymentid = kept["paymentid"]
+    assert (kept["visit_status"], FOUND["resolution"] in kept["analysis"]) == ("checked-in", True)
+    assert kept["doctor_figures"].startswith("Doctor HSP-200 has ")
+
+    runs = clinic.rows("select engine, name, status, case_no from engine_run where task_id is not null order by id")
+    assert [(run["engine"], run["name"]) for run in runs if run["case_no"] == case] == ASKED
+    assert {run["status"] for run in runs if run["case_no"] == case} == {"completed"}
+    assert len(clinic.rows("select 1 from appointment where ticketid = $1 and status = 'checked-in'", ticket)) == 1
+    assert len(clinic.rows("select 1 from payment where ticketid = $1 and status and amount = 75", ticket)) == 1
+    assert clinic.value("select count(*) from diagnosis where narrative = $1", FOUND["narrative"]) == 1
+    [charge] = clinic.charges(paymentid)
+    assert (charge["kind"], Decimal(charge["amount"])) == ("charge", Decimal(75))
+    wait_until(lambda: not clinic.value("select count(*) from outbox where state <> 'sent'"))
+    told = Counter(clinic.mails(ticket))
+    assert set(told.values()) == {1}, told
+    assert len([mail for mail in told if "Subject: Your visit to" in mail]) == 1
+
+    happened = Counter((event["kind"], (event["data"] or {}).get("name", "")) for event in clinic.timeline(case))
+    for engine, name in ASKED:
+        assert happened[f"{engine}.requested", name] == happened[f"{engine}.completed", name] == 1, (name, happened)
+    assert sum(number for (kind, _), number in happened.items() if kind == "job.completed") == len(ASKED)
+    assert sum(number for (kind, _), number in happened.items() if kind == "task.completed") == 5
+    for kind in ("instance.started", "appointment.booked", "diagnosis.recorded"):
+        assert sum(number for (one, _), number in happened.items() if one == kind) == 1, kind
+
+
+def test_a_step_whose_engine_fails_is_an_incident_that_ops_has_tried_again(clinic: Clinic) -> None:
+    view, ticket = clinic.book()
+    case = view["case"]
+    diagnosis = clinic.arrives(view, ticket)
+    refuse(clinic, "revoke select on diagnosis from")  # what was found can be written, and Zeebe's job cannot read it
+    refuse(clinic, "grant select (id) on diagnosis to")
+    try:
+        clinic.web.complete(diagnosis["id"], "doctor", **FOUND | {"narrative": "Cough."})
+        shown = wait_until(lambda: incidents(clinic, case))
+    finally:
+        refuse(clinic, "grant select on diagnosis to")
+    assert [(one["engine"], one["status"]) for one in shown] == [("zeebe", "failed")]
+    assert clinic.view(view)["status"] == "running"
+    page = clinic.web.page("ops", f"/cases/{case}")
+    assert "needs attention" in page
+    clinic.web.call("POST", f"/instances/{shown[0]['run']}/incidents/{shown[0]['n']}/retry", "ops")
+    clinic.web.complete(clinic.waits_for(view, "Activity_Charge")["id"], **BILL)
+    wait_until(lambda: closed(clinic, case))
+    assert incidents(clinic, case) == []
+    assert len(clinic.rows("select 1 from payment where ticketid = $1 and status", ticket)) == 1
+
+
+def incidents(clinic: Clinic, case: str) -> list[asyncpg.Record]:
+    return clinic.rows(
+        """select r.engine, r.status, r.id as run, n.n from incident n join engine_run r on r.id = n.run_id
+           where r.case_no = $1 and n.resolved_at is null""",
+        case,
+    )
+
+
+def refuse(clinic: Clinic, statement: str) -> None:
+    """Change what the role that serves may do in the clinic's database."""
+    asyncio.run(_as_owner(clinic.web.database, statement))
+
+
+async def _as_owner(database: str, statement: str) -> None:
+    url = cluster().url(database.rpartition("/")[2]).replace("+asyncpg", "")
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"{statement} {database.split('//')[1].split(':')[0]}")
+    finally:
+        await connection.close()
