@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -14,6 +16,7 @@ from app.cli import output
 from app.cli.connection import Connection, connected
 
 if TYPE_CHECKING:
+    from app.engines.spiff.dry_run import DryRun, Move
     from app.engines.spiff.specs import CheckReport
 
 files_argument = click.argument(
@@ -89,6 +92,88 @@ def _case(suite: ElementTree.Element, path: str, problem: dict[str, Any] | None)
         ElementTree.SubElement(case, "system-out").text = text
 
 
+DRY_RUN_EXAMPLES = """
+\b
+Examples:
+  dams dry-run visit.bpmn
+  dams dry-run visit.bpmn --seconds 30 --junit > dry-run.xml
+Exit code: 0 everything reached, 1 something was not, 2 something fails or the model is refused.
+"""
+
+
+@click.command("dry-run", epilog=DRY_RUN_EXAMPLES)
+@files_argument
+@click.option(
+    "--seconds", default=10.0, show_default=True, type=click.FloatRange(0.1, 600), help="At most, each model."
+)
+@click.option("--json", "form", flag_value="json", help="The answer of POST /api/v1/dry-runs.")
+@click.option("--junit", "form", flag_value="junit", help="JUnit XML: what fails or is not reached is a failure.")
+def dry_run(files: tuple[Path, ...], seconds: float, form: str | None) -> None:
+    """Walk models with generated entries until every element was reached, without a service.
+
+    Nothing is stored. Work of other engines and bookings are taken as done.
+    """
+    from app.engines.spiff import dry_run as dry
+    from app.engines.spiff.specs import BundleFile, check_bundle
+
+    report = check_bundle([BundleFile(str(path), path.read_bytes()) for path in files])
+    walked = [dry.walk(one, datetime.now(UTC), seconds=seconds) for one in report.models if one.engine == "spiff"]
+    failed = not report.ok or any(one.failures or one.unfilled for one in walked)
+    if form == "json":
+        problems = [asdict(problem) for problem in report.problems]
+        output.as_json({"ok": not failed, "problems": problems, "models": [one.as_dict() for one in walked]})
+    elif form == "junit":
+        _print_walked_as_junit(report, walked)
+    else:
+        for line in output.problem_lines(asdict(problem) for problem in report.problems if problem.severity == "error"):
+            click.echo(line)
+        for one in walked:
+            click.echo("\n".join(_walked_lines(one)))
+    sys.exit(2 if failed else 1 if any(one.missed for one in walked) else 0)
+
+
+def _walked_lines(run: DryRun) -> list[str]:
+    lines = [f"{run.process_id}: {run.coverage:.0f} % of its elements reached, {run.ways} ways, {run.seconds:.2f} s"]
+    if run.needs:
+        lines.append(f"  whoever starts it brings: {', '.join(run.needs)}")
+    for one in run.failures:
+        lines.append(f"  fails: {one.element_id}: {output.plain(one.message)}")
+        lines += [f"    {_move_line(move)}" for move in one.moves]
+    unfilled = "takes nothing that was tried; give its field with a pattern a default"
+    lines += [f"  fails: {one}: {unfilled}" for one in run.unfilled]
+    lines += [f"  not reached: {one.element_id}: {output.plain(one.reason)}" for one in run.missed]
+    return lines if not run.spent else [*lines, "  stopped there; --seconds gives it longer"]
+
+
+def _move_line(move: Move) -> str:
+    given = ", ".join(f"{name}={output.plain(value)}" for name, value in move.given.items())
+    return f"{move.kind} {move.element_id}" + (f": {given}" if given else "")
+
+
+def _print_walked_as_junit(report: CheckReport, walked: Sequence[DryRun]) -> None:
+    root = ElementTree.Element("testsuites", name="dams dry-run")
+    errors = [asdict(problem) for problem in report.problems if problem.severity == "error"]
+    if errors:
+        count = str(len(errors))
+        suite = ElementTree.SubElement(root, "testsuite", name="check", tests=count, failures=count, errors="0")
+        for problem in errors:
+            _case(suite, problem["file"], problem)
+    for run in walked:
+        bad = {one.element_id: f"{one.code}: {one.message}" for one in run.failures}
+        bad |= {one.element_id: one.reason for one in run.missed} | dict.fromkeys(
+            run.unfilled, "its form takes nothing"
+        )
+        names = dict.fromkeys([*run.reached, *bad])
+        suite = ElementTree.SubElement(
+            root, "testsuite", name=run.process_id, tests=str(len(names)), failures=str(len(bad)), errors="0"
+        )
+        for name in names:
+            case = ElementTree.SubElement(suite, "testcase", classname=run.process_id, name=name)
+            if name in bad:
+                ElementTree.SubElement(case, "failure", message=output.plain(bad[name]))
+    click.echo(ElementTree.tostring(root, encoding="unicode", xml_declaration=True))
+
+
 DEPLOY_EXAMPLES = """
 \b
 Examples:
@@ -127,4 +212,4 @@ def deploy(
     )
 
 
-commands = [check, deploy]
+commands = [check, dry_run, deploy]

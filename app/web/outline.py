@@ -9,6 +9,7 @@ from typing import Literal
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - untyped
 
 from app.engines.spiff.models import StoredModel
+from app.engines.spiff.specs import CompiledModel
 
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 KINDS = {
@@ -42,7 +43,7 @@ class Step:
 
 
 def outline(
-    model: StoredModel, done: Iterable[str] = (), now: Iterable[str] = (), trouble: Iterable[str] = ()
+    model: StoredModel | CompiledModel, done: Iterable[str] = (), now: Iterable[str] = (), trouble: Iterable[str] = ()
 ) -> list[Step]:
     """The elements of *model* in the order in which the flow reaches them, sub-processes' inside after them."""
     done, now, trouble = set(done), set(now), set(trouble)
@@ -66,11 +67,11 @@ def outline(
     return steps
 
 
-def _leads(model: StoredModel, label: str, target: str) -> str:
+def _leads(model: StoredModel | CompiledModel, label: str, target: str) -> str:
     return f"{label}: {model.element_name(target)}" if label else model.element_name(target)
 
 
-def _flows(model: StoredModel) -> dict[str, list[tuple[str, str]]]:
+def _flows(model: StoredModel | CompiledModel) -> dict[str, list[tuple[str, str]]]:
     """Element id → (label, target id) of each sequence flow out of it, and of what sits on its boundary."""
     root = etree.fromstring(model.diagram, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
     found: dict[str, list[tuple[str, str]]] = {}
@@ -81,7 +82,7 @@ def _flows(model: StoredModel) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def _order(model: StoredModel, flows: dict[str, list[tuple[str, str]]]) -> list[str]:
+def _order(model: StoredModel | CompiledModel, flows: dict[str, list[tuple[str, str]]]) -> list[str]:
     nodes = [element.id for element in model.elements.values() if element.type in KINDS or _is_node(element.type)]
     known = set(nodes)
     starts = [node for node in nodes if model.elements[node].type == "startEvent" and not model.elements[node].parent]

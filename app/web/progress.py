@@ -6,8 +6,10 @@ from functools import cached_property
 
 from markupsafe import Markup
 
+from app.engines.spiff.dry_run import DryRun
 from app.engines.spiff.models import StoredModel
 from app.engines.spiff.records import InstanceView, TaskView
+from app.engines.spiff.specs import CompiledModel
 from app.web import diagram
 from app.web.outline import Step, outline
 
@@ -46,3 +48,20 @@ class Progress:
     @cached_property
     def drawing(self) -> Markup | None:
         return diagram.draw(self.model, self.done, self.now, self.trouble)
+
+
+class Tried:
+    """A dry run beside its model: what was reached is drawn as done, what failed as in trouble."""
+
+    def __init__(self, model: CompiledModel, run: DryRun) -> None:
+        self.model, self.run = model, run
+        self.trouble = list(dict.fromkeys([*(one.element_id for one in run.failures), *run.unfilled]))
+        self.done = [one for one in run.reached if one not in self.trouble]
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        return outline(self.model, self.done, (), self.trouble)
+
+    @cached_property
+    def drawing(self) -> Markup | None:
+        return diagram.draw(self.model, self.done, (), self.trouble)

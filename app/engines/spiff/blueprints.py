@@ -8,7 +8,7 @@ process calls. Loading restores them into the classes of `nodes`, `joins`, `loop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -138,6 +138,23 @@ def load(content: bytes) -> LoadedSpec:
     watches = any(task.watches for spec in specs.values() for task in spec.task_specs.values())
     forks = any(_forks(task) for spec in specs.values() for task in spec.task_specs.values())
     return LoadedSpec(specs[stored["process"]], specs, names, numbers, watches, forks)
+
+
+def sources(content: bytes) -> Iterator[str]:
+    """Every text of a stored process that may be a script or an expression: all that is more than one word.
+
+    Raises:
+        ForeignForm: as `load`.
+    """
+    todo: list[Any] = [_upgraded(content)["specs"]]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, dict):
+            todo += reversed(cast("dict[str, Any]", one).values())
+        elif isinstance(one, list):
+            todo += reversed(cast("list[Any]", one))
+        elif isinstance(one, str) and not one.isidentifier():
+            yield one
 
 
 def _forks(task: Any) -> bool:

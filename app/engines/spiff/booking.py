@@ -13,6 +13,7 @@ from app.db.session import Session
 from app.engines import outbox
 from app.engines.spiff import effects
 from app.engines.spiff.effects import Lost
+from app.engines.spiff.elements import LOSSES
 from app.engines.spiff.listeners import Heard
 
 HOLD, BOOK = "hold_slot", "book_appointment"
@@ -50,7 +51,7 @@ async def book(session: Session, heard: Heard) -> Appointment:
         booked = await appointments.book(session, actor, wanted, instance_id=heard.instance_id)
     except Conflict as refused:
         if "nearest" in refused.context:
-            raise Lost(refused, {"slot_lost": True}) from refused
+            raise Lost(refused, LOSSES[BOOK]) from refused
         raise
     told = await confirmations.issue(
         session, booked, case=heard.case_no, instance_id=heard.instance_id, by=heard.actor_id

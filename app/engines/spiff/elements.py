@@ -12,6 +12,9 @@ from typing import Any
 EFFECTS = ("hold_slot", "book_appointment", "register_patient", "record_diagnosis", "bill_visit", "create_account")
 """The effects that a model may name; `effects` holds the function of each."""
 
+LOSSES: Mapping[str, Mapping[str, Any]] = {"book_appointment": {"slot_lost": True}}
+"""What the process is told instead when somebody else was first (see `effects.Lost`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Element:

@@ -77,6 +77,21 @@ class StoredModel:
                 self._spec = specs.load_spec(self._bytes)
             return self._spec
 
+    def compiled(self) -> CompiledModel:
+        """The version as the checks left it, before it was stored."""
+        return CompiledModel(
+            process_id=self.process_id,
+            name=self.name,
+            engine="zeebe" if self.engine == "zeebe" else "spiff",
+            file=self.file,
+            xml=self.xml,
+            sha256=self.sha256,
+            elements=self.elements,
+            forms=self.forms,
+            tasks=self.tasks,
+            spec=self._bytes,
+        )
+
     def element_name(self, element_id: str) -> str:
         """The label people see; the id where the modeler gave none."""
         element = self.elements.get(element_id)

@@ -46,6 +46,16 @@ class CompiledModel:
     tasks: dict[str, UserTaskInfo]
     spec: bytes
 
+    @property
+    def diagram(self) -> bytes:
+        """BPMN with places: the file itself, or what is drawn for a coded process."""
+        return compiling.drawn(self.file, self.xml)
+
+    def element_name(self, element_id: str) -> str:
+        """The label people see; the id where the modeler gave none."""
+        element = self.elements.get(element_id)
+        return (element.name if element else "") or element_id
+
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.core.errors import ModelRefused
+from app.core.errors import Conflict, ModelRefused
 from app.core.ids import uuid7
 from app.db.session import reading
 from app.engines import deployments
-from app.engines.spiff import models
+from app.engines.spiff import dry_run, models
 from app.engines.spiff.specs import BundleFile
-from app.web.progress import Progress
+from app.web.progress import Progress, Tried
 from app.web.security import actor, allow, signed_in
 
 blueprint = Blueprint("models", __name__)
@@ -28,7 +28,7 @@ async def listing() -> str:
 @allow(*DRAW)
 async def upload() -> AnyResponse | tuple[str, int]:
     """Deploy the chosen files as one bundle. A refused bundle stores nothing and shows every problem."""
-    files = [BundleFile((file.filename or "")[:200], file.read()) for file in request.files.getlist("file") if file]
+    files = _chosen()
     note = request.form.get("note", "")[:2000]
     if not files:
         return await _page(error="Choose a .bpmn file first."), 422
@@ -57,11 +57,9 @@ async def show(process_id: str) -> str:
 
 async def page(process_id: str, *, entered: dict[str, str] | None = None, errors: dict[str, str] | None = None) -> str:
     """A model with its versions; what was *entered* into its start form, and what must be mended there."""
-    asked = request.args.get("version", "")
     async with reading() as session:
         rows = await models.versions(session, process_id)
-        wanted = int(asked) if asked.isdecimal() and len(asked) < 9 else None
-        wanted = wanted or next((row.version for row in rows if row.active), rows[0].version)
+        wanted = _version() or next((row.version for row in rows if row.active), rows[0].version)
         model = await models.find(session, process_id, wanted)
     fields = model.start_form.as_list() if model.start_form else []
     defaults = {field["id"]: field["default"] for field in fields if field["default"] is not None}
@@ -85,6 +83,44 @@ async def xml(process_id: str, version: int) -> Response:
     async with reading() as session:
         model = await models.find(session, process_id, version)
     return Response(model.diagram, content_type="application/xml")
+
+
+@blueprint.post("/models/dry-run")
+@allow(*DRAW)
+async def try_out() -> str | tuple[str, int]:
+    """Walk the chosen files as one bundle; nothing is stored."""
+    files = _chosen()
+    if not files:
+        return await _page(error="Choose a .bpmn file first."), 422
+    report = await models.check(files)
+    if not report.ok:
+        return await _page(problems=report.problems), 422
+    if not any(model.engine == "spiff" for model in report.models):
+        return await _page(error="What runs on Zeebe is not walked here: deploy it and start it there."), 422
+    runs = {one.process_id: one for one in await dry_run.of_report(report)}
+    tried = [Tried(model, runs[model.process_id]) for model in report.models if model.process_id in runs]
+    return render_template("dry_run.html", tried=tried, problems=report.problems)
+
+
+@blueprint.get("/models/<process_id>/dry-run")
+@allow("modeler", "admin", "ops")
+async def walk(process_id: str) -> str:
+    """Walk a deployed version, the active one unless `version` names another."""
+    async with reading() as session:
+        model = await models.find(session, process_id, _version())
+    if model.engine != "spiff":
+        raise Conflict("This model runs on Zeebe, where it is not walked.")
+    tried = Tried(model.compiled(), await dry_run.one(model.compiled()))
+    return render_template("dry_run.html", tried=[tried], problems=[], version=model.version)
+
+
+def _version() -> int | None:
+    asked = request.args.get("version", "")
+    return int(asked) if asked.isdecimal() and len(asked) < 9 else None
+
+
+def _chosen() -> list[BundleFile]:
+    return [BundleFile((file.filename or "")[:200], file.read()) for file in request.files.getlist("file") if file]
 
 
 def _where(engine: str) -> str:
