@@ -83,6 +83,7 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "instance with an incident": ("ops", stopped),
     "models": ("modeler", "/models"),
     "model": ("modeler", f"/models/{APPOINTMENT}"),
+    "dry run": ("modeler", f"/models/{APPOINTMENT}/dry-run"),
     "operations": ("ops", "/ops?q=nothing"),
     "schedules": ("ops", "/schedules"),
     "payment": ("staff", "/payment/start"),

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import httpx
 
 from tests.cli.conftest import SIGN_IN, CommandLine
-from tests.drawing import script, sequence, user_task
+from tests.drawing import field, script, sequence, user_task
 
 
 def test_a_sound_model_ends_with_zero_and_no_findings(dams: CommandLine, visit: Path) -> None:
@@ -45,6 +45,28 @@ def test_the_verdict_is_the_one_of_the_service(
             headers={"Authorization": f"Bearer {token['access_token']}"},
         )
         assert offline == there.json()
+
+
+def test_a_dry_run_ends_with_zero_where_everything_is_reached(dams: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "doubles.bpmn"
+    path.write_bytes(
+        sequence("Doubles", user_task("Ask", field("n", "long", required=True)), script("Two", "m = n * 2"))
+    )
+    assert "Doubles: 100 % of its elements reached" in dams("dry-run", str(path)).out
+
+
+def test_a_dry_run_shows_what_fails_and_the_way_there(dams: CommandLine, broken: Path, tmp_path: Path) -> None:
+    path = tmp_path / "halves.bpmn"
+    path.write_bytes(sequence("Halves", user_task("Ask", field("n", "long")), script("Halve", "half = n / 2")))
+    _, fails, start, form = dams("dry-run", str(path), code=2).out.splitlines()
+    assert fails.startswith("  fails: Halve: ")
+    assert (start, form) == ("    start start", "    form Ask: n=")
+    run = dams("dry-run", str(path), "--json", code=2).json()
+    assert run["models"][0]["failures"][0]["element_id"] == "Halve"
+    root = ElementTree.fromstring(dams("dry-run", str(path), "--junit", code=2).out)  # noqa: S314 - our own output
+    (suite,) = root.findall("testsuite")
+    assert (suite.get("name"), suite.get("failures")) == ("Halves", "1")
+    assert "error: Steal" in dams("dry-run", str(broken), code=2).out
 
 
 def test_junit_counts_errors_as_failures_and_a_sound_file_as_passed(

@@ -40,6 +40,8 @@ WAITING = drawing.sequence(
 )
 NOTHING_CHANGES = {
     "api_models.check",
+    "api_dry_runs.walk",
+    "models.try_out",
     "language.choose",
     "tasks.draft",
     "api_tasks.draft",
@@ -48,8 +50,8 @@ NOTHING_CHANGES = {
     "payment.released",
     "payment.held",
 }
-"""A check stores nothing; a draft, kept every ten seconds, is its owner's alone until the task is completed; a hold is
-gone after five minutes; the pages of a payment's outcome get the form that was booked before."""
+"""A check and a dry run store nothing; a draft, kept every ten seconds, is its owner's alone until the task is done; a
+hold is gone after five minutes; the pages of a payment's outcome get the form that was booked before."""
 
 
 @dataclass

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import PASSWORD_OF_ALL
+from tests.drawing import field, script, sequence, user_task
 from tests.web.conftest import API, APPOINTMENT, ENTRIES, Caller, some_id, value
 
 MODEL = Path(__file__).resolve().parents[2] / "bpmn/spiff/appointment.bpmn"
@@ -116,6 +117,25 @@ def test_checks_report_and_store_nothing(caller: Callable[[str], Caller]) -> Non
     assert set(broken["problems"][0]) == {
         "file", "line", "element_type", "element_id", "element_name", "rule", "severity", "message", "fix"
     }  # fmt: skip
+    assert modeler("GET", "/models") == before
+
+
+def test_a_dry_run_says_what_was_reached_and_what_fails_and_stores_nothing(caller: Callable[[str], Caller]) -> None:
+    from tests.web.conftest import upload
+
+    modeler = caller("modeler")
+    before = modeler("GET", "/models")
+    answer = modeler("POST", "/dry-runs", data={"file": upload(MODEL.read_bytes(), MODEL.name)})
+    (walked,) = answer["models"]
+    assert (answer["ok"], walked["process_id"], walked["coverage"]) == (True, APPOINTMENT, 100.0)
+    halves = sequence("Halves", user_task("Ask", field("amount", "long")), script("Halve", "half = amount / 2"))
+    failing = modeler("POST", "/dry-runs", data={"file": upload(halves)})
+    assert failing["ok"] is False
+    (failure,) = failing["models"][0]["failures"]
+    assert (failure["element_id"], failure["moves"][1]["given"]) == ("Halve", {"amount": None})
+    refused = modeler("POST", "/dry-runs", data={"file": upload(b"<not-bpmn/>")})
+    assert (refused["ok"], refused["models"]) == (False, [])
+    assert refused["problems"]
     assert modeler("GET", "/models") == before
 
 

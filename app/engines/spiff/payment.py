@@ -21,7 +21,7 @@ FORM: list[dict[str, Any]] = [
     {"id": "patientid", "label": "Patient number", "type": "long", "required": True, "min": 1, "max": 2147483647},
     {"id": "charge", "label": "Charge", "type": "money", "required": True, "min": 0},
     {"id": "amount", "label": "Amount paid", "type": "money", "required": True, "min": 0},
-    {"id": "discount", "label": "Discount", "type": "money", "default": "0.00", "min": 0},
+    {"id": "discount", "label": "Discount", "type": "money", "required": True, "default": "0.00", "min": 0},
 ]
 """Whether it is paid and when it is released is decided by the process, so no field asks for it."""
 

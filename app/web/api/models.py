@@ -9,7 +9,6 @@ from flask import Response, request
 from app.core.errors import BadRequest
 from app.db.session import reading
 from app.engines import deployments
-from app.engines.spiff import dry_run as dry_run_
 from app.engines.spiff import models
 from app.engines.spiff.coded import compiling
 from app.engines.spiff.specs import BundleFile
@@ -40,15 +39,6 @@ async def check(_given: object) -> dict[str, Any]:
     found = [{"process_id": m.process_id, "name": m.name, "engine": m.engine} for m in report.models]
     ok = not any(problem.severity == "error" for problem in report.problems)
     return {"ok": ok, "problems": report.problems, "models": found}
-
-
-@group.operation("POST", "/dry-runs", roles=DRAW, files=True, answer=schemas.DryRunAnswer, errors=(413,))
-async def dry_run(_given: object) -> dict[str, Any]:
-    """Walk the models of a bundle with generated input; nothing is stored and nothing outside is reached"""
-    report = await models.check(bundle())
-    walked = [one.as_dict() for one in await dry_run_.of_report(report)]
-    ok = report.ok and not any(one["failures"] or one["unfilled"] for one in walked)
-    return {"ok": ok, "problems": report.problems, "models": walked}
 
 
 @group.operation(

@@ -57,49 +57,6 @@ class CheckAnswer(BaseModel):
     models: list[CheckedModel]
 
 
-class Move(BaseModel):
-    """What was done from outside: a start, a form with its values, a job's answer, an event."""
-
-    kind: Literal["start", "form", "job", "error", "message", "signal", "timer"]
-    element_id: str
-    given: dict[str, Any]
-
-
-class DryRunFailure(BaseModel):
-    element_id: str
-    code: str
-    message: str
-    line: int
-    moves: list[Move]
-
-
-class MissedElement(BaseModel):
-    element_id: str
-    reason: str
-    proved: bool
-
-
-class DryRun(BaseModel):
-    process_id: str
-    coverage: float
-    reached: list[str]
-    missed: list[MissedElement]
-    failures: list[DryRunFailure]
-    unfilled: list[str]
-    needs: list[str]
-    ways: int
-    ended: int
-    steps: int
-    seconds: float
-    spent: bool
-
-
-class DryRunAnswer(BaseModel):
-    ok: bool
-    problems: list[Problem]
-    models: list[DryRun]
-
-
 class DeployedModel(BaseModel):
     process_id: str
     name: str

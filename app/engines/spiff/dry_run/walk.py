@@ -41,6 +41,10 @@ class Way:
     rule: Rule = ()
     first: tuple[str, ...] = ()
 
+    @property
+    def choices(self) -> int:
+        return len(self.rule) + len(self.first)
+
     def choice(self, key: str) -> int:
         return dict(self.rule).get(key, 0)
 
@@ -95,8 +99,10 @@ class _Search:
 
     def run(self) -> DryRun:
         todo, known, stale = deque([Way()]), {Way()}, 0
-        while todo and stale < STALE and not self._through() and not self._spent():
+        while todo and stale < STALE and not self._spent():
             way = todo.popleft()
+            if self._through() and way.choices > 1:
+                continue  # everything was reached: each single entry is still tried for what fails
             before = len(self.reached)
             fresh = [one for one in self._walk(way) if one not in known]
             known.update(fresh)
@@ -109,7 +115,7 @@ class _Search:
             elif len(self.reached) > before:
                 todo.extendleft(reversed(fresh))
                 stale = 0
-            elif len(way.rule) + len(way.first) < DEPTH:
+            elif way.choices < DEPTH:
                 todo.extend(fresh)
         missed = [one for one in self.nodes if one.id not in self.reached]
         return DryRun(

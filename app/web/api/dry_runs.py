@@ -1,0 +1,67 @@
+"""Dry runs: models are walked with generated entries before anybody deploys them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from app.engines.spiff import dry_run, models
+from app.web.api.contract import Group
+from app.web.api.models import DRAW, bundle
+from app.web.api.schemas import Problem
+
+group = Group("dry_runs")
+blueprint = group.blueprint
+
+
+class Move(BaseModel):
+    """What was done from outside: a start, a form with its values, a job's answer, an event."""
+
+    kind: Literal["start", "form", "job", "error", "message", "signal", "timer"]
+    element_id: str
+    given: dict[str, Any]
+
+
+class DryRunFailure(BaseModel):
+    element_id: str
+    code: str
+    message: str
+    line: int
+    moves: list[Move]
+
+
+class MissedElement(BaseModel):
+    element_id: str
+    reason: str
+    proved: bool
+
+
+class DryRun(BaseModel):
+    process_id: str
+    coverage: float
+    reached: list[str]
+    missed: list[MissedElement]
+    failures: list[DryRunFailure]
+    unfilled: list[str]
+    needs: list[str]
+    ways: int
+    ended: int
+    steps: int
+    seconds: float
+    spent: bool
+
+
+class DryRunAnswer(BaseModel):
+    ok: bool
+    problems: list[Problem]
+    models: list[DryRun]
+
+
+@group.operation("POST", "/dry-runs", roles=DRAW, files=True, answer=DryRunAnswer, errors=(413,))
+async def walk(_given: object) -> dict[str, Any]:
+    """Walk the models of a bundle with generated entries; nothing is stored and nothing outside is reached"""
+    report = await models.check(bundle())
+    walked = [one.as_dict() for one in await dry_run.of_report(report)]
+    ok = report.ok and not any(one["failures"] or one["unfilled"] for one in walked)
+    return {"ok": ok, "problems": report.problems, "models": walked}
