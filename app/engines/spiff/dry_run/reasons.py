@@ -74,11 +74,14 @@ def silent(model: CompiledModel) -> set[str]:
 
 
 def error_codes(model: CompiledModel) -> list[str]:
-    """The codes of the errors that the file declares."""
+    """The codes of the errors that the file declares, and one of no name where an event catches any."""
     root = _root(model.xml)
     if root is None:
         return []
-    return list(dict.fromkeys(one.get("errorCode", "") for one in root.iter(f"{B}error") if one.get("errorCode")))
+    codes = [one.get("errorCode", "") for one in root.iter(f"{B}error")]
+    if any(not one.get("errorRef") for one in root.iter(f"{B}errorEventDefinition")):
+        codes.append("FAILED")
+    return list(dict.fromkeys(code for code in codes if code))
 
 
 @lru_cache(maxsize=32)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from app.engines.spiff import starts, steps
@@ -141,7 +142,7 @@ class _Search:
     def _walk(self, way: Way) -> list[Way]:
         """Walk one way to its end; the ways that differ from it in one choice."""
         self.ways += 1
-        others: list[Way] = []
+        others: list[list[Way]] = []
         visits: dict[str, int] = {}
         moves: list[Move] = []
         at: _Walked | None = None
@@ -152,7 +153,7 @@ class _Search:
             chosen = self._chosen(way, possible, visits)
             visits[chosen.key] = visits.get(chosen.key, 0) + 1
             if visits[chosen.key] == 1:
-                others += _others(way, chosen, possible)
+                others.append(_others(way, chosen, possible))
             number = (way.choice(chosen.key) + (visits[chosen.key] - 1) // ROUNDS) % len(chosen.moves)
             moves.append(chosen.moves[number])
             at = self._moved(at, chosen, number, moves)
@@ -162,7 +163,7 @@ class _Search:
                 self.ended += 1
                 break
             possible = [] if at.outcome.incidents else at.happenings
-        return others
+        return [one for turn in zip_longest(*others) for one in turn if one is not None]
 
     def _chosen(self, way: Way, possible: list[Happening], visits: dict[str, int]) -> Happening:
         """What goes first by the rule of this way, but not for ever; else what has happened least often."""
@@ -325,13 +326,13 @@ def _turn(waiting: Waiting) -> tuple[int, float]:
 
 
 def _others(way: Way, chosen: Happening, possible: list[Happening]) -> list[Way]:
+    """The ways that differ in one choice from *way* here: other events and errors before other entries."""
     own, taken = chosen.key, way.choice(chosen.key)
     rule = dict(way.rule)
-    found = [
-        replace(way, rule=tuple(sorted({**rule, own: number}.items())))
-        for number in range(len(chosen.moves))
-        if number != taken
-    ]
-    return found + [
+    events = [
         replace(way, first=(one.key, *way.first)) for one in possible if one is not chosen and one.key not in way.first
+    ]
+    numbers = sorted(range(len(chosen.moves)), key=lambda number: chosen.moves[number].kind != "error")
+    return events + [
+        replace(way, rule=tuple(sorted({**rule, own: number}.items()))) for number in numbers if number != taken
     ]
