@@ -1,4 +1,5 @@
-"""The relay process: sends the outbox, fires timers, goes on with long steps, offers freed slots, reminds patients.
+"""The relay process: sends the outbox, fires timers, goes on with long steps, offers freed slots, reminds patients, and
+looks twice a minute whether every open case fits.
 
 Any number may run. LISTEN wakes it at a commit; polling is the fallback. It outlives the database: while that is away,
 it tries again.
@@ -20,7 +21,7 @@ from app.core.lifetime import die_with_parent_if_asked
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import dispose
-from app.engines import dags, heartbeat, offers, relay, reminders
+from app.engines import dags, heartbeat, offers, reconcile, relay, reminders
 from app.engines.spiff import timers
 
 T = TypeVar("T")
@@ -63,7 +64,16 @@ class Relay:
                 raise end
 
     def _loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        return self._listen(), self._send(), self._fire(), self._offer(), self._remind(), self._follow(), self._beat()
+        return (
+            self._listen(),
+            self._send(),
+            self._fire(),
+            self._offer(),
+            self._remind(),
+            self._follow(),
+            self._look(),
+            self._beat(),
+        )
 
     async def _listen(self) -> None:
         while not self._stop.is_set():
@@ -121,6 +131,12 @@ class Relay:
         while not self._stop.is_set():
             await self._surviving(dags.reconcile())
             await self._pause(heartbeat.EVERY_SECONDS)
+
+    async def _look(self) -> None:
+        while not self._stop.is_set():
+            await self._pause(reconcile.EVERY_SECONDS)
+            if not self._stop.is_set():
+                await self._surviving(reconcile.look())
 
     async def _beat(self) -> None:
         while not self._stop.is_set():

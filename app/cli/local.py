@@ -142,9 +142,28 @@ def migrate() -> None:
     click.echo("the schema is the newest")
 
 
-@click.command()
-def seed() -> None:
-    """Fill the database of the settings with the demo clinic. Needs DAMS_DEMO_PASSWORD."""
+SEED_EXAMPLES = """
+\b
+Examples:
+  DAMS_DEMO_PASSWORD=… dams seed         the demo clinic, into the database of the settings
+  dams seed --journeys 50                50 patients, from the booking to the mail that closes their case
+"""
+
+
+@click.command(epilog=SEED_EXAMPLES)
+@click.option("--journeys", type=click.IntRange(1, 10_000), help="Run so many patient journeys on a running service.")
+@click.option("--at-once", default=8, show_default=True, type=click.IntRange(1, 64), help="How many are under way.")
+@click.option("--url", envvar="DAMS_URL", help="Another service, e.g. https://dams.example (or DAMS_URL).")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@state_option
+def seed(journeys: int | None, at_once: int, url: str | None, as_json: bool, folder: Path) -> None:
+    """Fill the database of the settings with the demo clinic; with --journeys have patients treated.
+
+    Both may be run again: what is there stays, and each journey takes a new ticket and a time that is free.
+    """
+    if journeys is not None:
+        _journeys(journeys, at_once, url, folder, as_json)
+        return
     from app.dev.seed import seed as run
 
     password = os.environ.get("DAMS_DEMO_PASSWORD")
@@ -152,6 +171,36 @@ def seed() -> None:
         raise SystemExit("dams: set DAMS_DEMO_PASSWORD to the password that the demo users shall have")
     asyncio.run(run(password))
     click.echo("seeded")
+
+
+def _journeys(number: int, at_once: int, url: str | None, folder: Path, as_json: bool) -> None:
+    """Exit code 1 where a journey is not closed; its case number says where to look."""
+    from app.cli import connection, output
+    from app.dev import journeys
+    from app.dev.state import State
+
+    service = connection.remote(url) if url else connection.local(State(folder), connection.ADMIN)
+    service.call("GET", f"/models/{journeys.PROCESS}")  # also renews a token that has ended
+
+    def tell(seen: journeys.Seen) -> None:
+        ended = seen.closed + len(seen.stuck)
+        if sys.stderr.isatty() or ended == number or ended % max(1, number // 10) == 0:
+            click.echo(f"{seen.closed} of {number} closed", err=True, nl=not sys.stderr.isatty() or ended == number)
+            click.echo("\r" if sys.stderr.isatty() and ended < number else "", err=True, nl=False)
+
+    try:
+        seen, seconds = journeys.play(service.url, service.token, number, at_once, tell)
+    except journeys.Failed as error:
+        raise click.ClickException(str(error)) from error
+    figures = seen.figures(seconds) | {"at_once": at_once}
+    if as_json:
+        output.as_json(figures | {"stuck": seen.stuck})
+    else:
+        output.members((name.replace("_", " "), value) for name, value in figures.items())
+    for line in seen.stuck:
+        click.echo(f"not closed: {line}", err=True)
+    if seen.stuck:
+        sys.exit(1)
 
 
 commands = [up, down, status, reset, migrate, seed]

@@ -37,6 +37,7 @@ class EngineRun(Base):
         Index("ix_engine_run_open", "engine", "id", postgresql_where=text(OPEN_RUN)),
         Index("ix_engine_run_case_no", "case_no", postgresql_where=text("case_no is not null")),
         Index("ix_engine_run_name", "engine", "name", "id"),
+        Index("ix_engine_run_instance_id", "instance_id", postgresql_where=text("instance_id is not null")),
         Index("ix_engine_run_ticket", text("(input ->> 'ticket')"), postgresql_where=text("engine = 'temporal'")),
     )
 

@@ -15,9 +15,12 @@ from sqlalchemy import text
 from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, ModelRefused, Problem
 from app.db.session import Session, reading, transaction
+from app.engines import topics
 from app.engines.spiff import models
+from app.engines.spiff.elements import Element
 from app.engines.spiff.records import Receipt
-from app.engines.spiff.specs import BundleFile, CheckReport
+from app.engines.spiff.specs import BundleFile, CheckReport, CompiledModel
+from app.engines.topics import Doubt
 from app.engines.zeebe import models as zeebe
 from app.engines.zeebe.broker import Definition
 
@@ -31,7 +34,7 @@ async def check(files: Sequence[BundleFile], engine: Engine = "auto") -> CheckRe
     if engine != "auto":
         report = _only(report, engine)
     async with reading() as session:
-        return await zeebe.with_workers(session, report)
+        return await _with_topics(session, await zeebe.with_workers(session, report))
 
 
 async def deploy(actor: Actor, report: CheckReport, *, activate: bool = True, note: str = "") -> Receipt:
@@ -79,6 +82,33 @@ def _only(report: CheckReport, engine: str) -> CheckReport:
         for model in others
     ]
     return replace(report, problems=[*report.problems, *found], models=[]) if others else report
+
+
+async def _with_topics(session: Session, report: CheckReport) -> CheckReport:
+    """*report* with the names of pipelines and processes that nothing answers to."""
+    together = {f"zeebe:{model.process_id}" for model in report.models if model.engine == "zeebe"}
+    found: list[Problem] = []
+    for model in report.models:
+        for element in model.elements.values():
+            doubt = await topics.doubt(session, element.topic) if element.topic not in ("", *together) else None
+            if doubt is not None:
+                found.append(_unanswered(model, element, doubt))
+    sure = any(problem.severity == "error" for problem in found)
+    return replace(report, problems=[*report.problems, *found], models=[] if sure else report.models)
+
+
+def _unanswered(model: CompiledModel, element: Element, doubt: Doubt) -> Problem:
+    return Problem(
+        file=model.file,
+        line=element.line,
+        element_type=element.type,
+        element_id=element.id,
+        element_name=element.name,
+        rule="topic-unknown" if doubt.sure else "topic-unseen",
+        severity="error" if doubt.sure else "warning",
+        message=doubt.message,
+        fix=doubt.fix,
+    )
 
 
 async def _remember(session: Session, made: Definition) -> None:

@@ -25,7 +25,7 @@ from app.db.session import Session, reading, transaction
 from app.engines import broker, control, outbox, runs, topics
 from app.engines.runs import Run
 from app.engines.senders import Effect, sender
-from app.engines.topics import Asked
+from app.engines.topics import Asked, Doubt
 
 ENGINE = "celery"
 LAUNCH, UNDO = "dams.launch", "dams.undo"
@@ -131,6 +131,20 @@ async def serve(session: Session, asked: Asked) -> None:
         instance_id=asked.instance_id,
         task_id=asked.task_id,
     )
+
+
+@topics.knows("pipeline")
+async def known(session: Session, name: str) -> Doubt | None:
+    """The workers write down what they offer when they start."""
+    rows = (await session.execute(text("select name, roles <> '{}' as alone from pipeline order by name"))).all()
+    if any(row.name == name and row.alone for row in rows):
+        return None
+    alone = [row.name for row in rows if row.alone]
+    if not rows:
+        told = f"no Celery worker has said yet what it offers, so nobody can tell whether {name!r} is a pipeline"
+        return Doubt(told, "start the worker and check again", sure=False)
+    told = f"there is no pipeline {name!r} that may be started by itself"
+    return Doubt(told, topics.nearest(name, alone, f"use {', '.join(alone)}"), sure=True)
 
 
 async def call(name: str, given: dict[str, Any], *, started_by: int | None = None) -> Any:

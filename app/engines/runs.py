@@ -233,6 +233,20 @@ async def by_external_id(session: Session, engine: str, external_id: str) -> Run
     return _run(row) if row else None
 
 
+async def of_task(session: Session, instance_id: UUID, task_id: UUID) -> Run | None:
+    """The newest run that a task asked for."""
+    sql = f"""select {_COLUMNS} from engine_run r where r.instance_id = :instance and r.task_id = :task
+              order by r.id desc limit 1"""  # noqa: S608 - constants of this module
+    row = (await session.execute(text(sql), {"instance": instance_id, "task": task_id})).first()
+    return _run(row) if row else None
+
+
+async def is_stuck(session: Session, run_id: UUID) -> bool:
+    """Whether ops must look at it."""
+    found = text("select exists(select from incident where run_id = :id and resolved_at is null)")
+    return bool(await session.scalar(found, {"id": run_id}))
+
+
 async def newest(session: Session, engine: str, name: str | None = None, limit: int = 50) -> list[Run]:
     """The newest runs of an engine, of one name or of all."""
     sql = f"""select {_COLUMNS} from engine_run r where r.engine = :engine

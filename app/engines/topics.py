@@ -1,7 +1,7 @@
 """What a service task of a model can have done elsewhere, by the topic it names.
 
 An engine joins with one function in its own module and its line in `HOMES`, and where a model can be wrong about its
-inputs with a second one:
+inputs or its name with further ones:
 
     @topics.serves("pipeline")
     async def serve(session: Session, asked: Asked) -> None: ...
@@ -9,15 +9,19 @@ inputs with a second one:
     @topics.checks("pipeline")
     def faults(name: str, inputs: Mapping[str, str | None]) -> list[Fault]: ...
 
-It works in the transaction of the step that reached the task, reaches its engine through the outbox, and leaves a run
-whose `instance_id` and `task_id` are those of the task. How the run ends comes back to the task: `spiff.jobs`.
+    @topics.knows("pipeline")
+    async def known(session: Session, name: str) -> Doubt | None: ...
+
+The first works in the transaction of the step that reached the task, reaches its engine through the outbox, and leaves
+a run whose `instance_id` and `task_id` are those of the task. How the run ends comes back to the task: `spiff.jobs`.
 """
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -56,8 +60,21 @@ Serve = Callable[[Session, Asked], Awaitable[None]]
 Fault = tuple[str, str]
 """What is wrong, and its cure."""
 Check = Callable[[str, Mapping[str, str | None]], list[Fault]]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A name that nothing is known by, and the cure; not *sure* where it may become known."""
+
+    message: str
+    fix: str
+    sure: bool
+
+
+Known = Callable[[Session, str], Awaitable[Doubt | None]]
 _served: dict[str, Serve] = {}
 _checked: dict[str, Check] = {}
+_known: dict[str, Known] = {}
 
 
 def serves(kind: str) -> Callable[[Serve], Serve]:
@@ -82,6 +99,16 @@ def checks(kind: str) -> Callable[[Check], Check]:
     return register
 
 
+def knows(kind: str) -> Callable[[Known], Known]:
+    """Register who knows the names of *kind*, where they stand in the database."""
+
+    def register(function: Known) -> Known:
+        _known[kind] = function
+        return function
+
+    return register
+
+
 def read(topic: str) -> tuple[str, str] | None:
     """Kind and name of a topic, or None for one that nothing here serves. The kinds `http` and `mail` have no names."""
     found = _TOPIC.fullmatch(topic.strip())
@@ -94,6 +121,20 @@ def faults(topic: str, inputs: Mapping[str, str | None]) -> list[Fault]:
     importlib.import_module(HOMES[kind])
     check = _checked.get(kind)
     return check(name, inputs) if check is not None else []
+
+
+async def doubt(session: Session, topic: str) -> Doubt | None:
+    """Why nothing might answer to a topic's name; None where something does."""
+    kind, name = read(topic) or ("", "")
+    importlib.import_module(HOMES[kind])
+    known = _known.get(kind)
+    return await known(session, name) if known is not None else None
+
+
+def nearest(name: str, names: Iterable[str], otherwise: str) -> str:
+    """The cure for a name that is wrong."""
+    near = difflib.get_close_matches(name, list(names), 3)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 
 async def ask(session: Session, topic: str, asked: Asked) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from decimal import Decimal
 
@@ -104,3 +108,32 @@ async def _as_owner(database: str, statement: str) -> None:
         await connection.execute(f"{statement} {database.split('//')[1].split(':')[0]}")
     finally:
         await connection.close()
+
+
+def test_journeys_with_generated_input_run_side_by_side_and_again(clinic: Clinic) -> None:
+    environment = os.environ | {"DAMS_TOKEN": clinic.web.token("admin")["Authorization"].removeprefix("Bearer ")}
+    command = [sys.executable, "-m", "app.cli", "seed", "--journeys", "2", "--at-once", "2", "--json"]
+    for _ in range(2):
+        ended = subprocess.run(
+            [*command, "--url", clinic.web.url], env=environment, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        figures = json.loads(ended.stdout)
+        assert (figures["journeys"], figures["not_closed"], figures["engine_starts"]) == (2, 0, 10)
+        assert "2 of 2 closed" in ended.stderr
+    made = clinic.rows("select ticketid, status from appointment where ticketid like 'S-%'")
+    assert [row["status"] for row in made] == ["checked-in"] * 4
+    assert len(clinic.rows("select 1 from payment where ticketid like 'S-%' and status")) == 4
+
+
+def test_a_declined_payment_comes_back_to_the_bill_and_is_paid_then(clinic: Clinic) -> None:
+    view, ticket = clinic.book()
+    clinic.web.complete(clinic.arrives(view, ticket)["id"], "doctor", **FOUND)
+    first = clinic.waits_for(view, "Activity_Charge")
+    clinic.web.complete(first["id"], **BILL | {"charge": "60000.00"})
+    second = wait_until(lambda: next((one for one in clinic.view(view)["tasks"] if one["id"] != first["id"]), None))
+    clinic.web.complete(second["id"], **BILL)
+    wait_until(lambda: closed(clinic, view["case"]))
+    [charge] = clinic.charges(clinic.view(view)["variables"]["paymentid"])
+    assert charge["kind"] == "charge"
+    assert incidents(clinic, view["case"]) == []

@@ -34,6 +34,8 @@ class Element:
     """What DAMS does in the transaction of the step that completes it (see `effects`)."""
     initiator: str = ""
     """Of a start event: the variable that gets the name of who starts the process."""
+    topic: str = ""
+    """Of a service task: what does it (see `app.engines.topics`)."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -39,19 +39,46 @@ async def ask(session: Session, instance_id: UUID, change: Change, waiting: list
 
 async def ask_anew(session: Session, run: Run, actor_id: int) -> bool:
     """Let the task that waits for *run*, which failed, ask for another one. False if nothing waits for it any more."""
-    if run.instance_id is None or run.task_id is None:
+    if run.instance_id is None:
         return False
-    task_id, row = run.task_id, await statements.load(session, statements.LOAD, run.instance_id)
-    if row is None or row.status in ("completed", "cancelled"):
-        return False
-    model = await models.by_id(session, row.model_id)
-    job = await asyncio.to_thread(lambda: steps.job_of(model.spec, row.state, task_id, bounds=bounds(), now=row.now))
+    row = await statements.load(session, statements.LOAD, run.instance_id)
+    job = next((item for item in await _jobs_of(session, row) if item.task_id == run.task_id), None)
     if job is None or not await runs.cancelled(session, run.id, actor_id, "asked for anew"):
         return False
-    topic, given = job
-    _, name = topics.read(topic) or ("", "")
-    await topics.ask(session, topic, topics.Asked(name, given, row.id, task_id, run.case_no, run.started_by))
+    await _ask(session, row, job)
     return True
+
+
+async def mend(session: Session, instance_id: UUID) -> str | None:
+    """Have a job asked for, or its end told, where it waits and nothing is under way; what was done, None for nothing.
+
+    Somebody else's instance is left to them.
+    """
+    row = await statements.load(session, statements.LOAD_SKIPPING, instance_id)
+    for job in await _jobs_of(session, row):
+        run = await runs.of_task(session, instance_id, job.task_id)
+        if run is None or run.status == "cancelled":
+            await _ask(session, row, job)
+            return "asked for again"
+        if run.ended_at is not None and not await runs.is_stuck(session, run.id):
+            await _answer(session, run, instance_id, job.task_id)
+            return "told again"
+    return None
+
+
+async def _jobs_of(session: Session, row: Any) -> list[Waiting]:
+    """The jobs that the instance of *row* waits for."""
+    if row is None or row.status in ("completed", "cancelled"):
+        return []
+    model = await models.by_id(session, row.model_id)
+    waits = await asyncio.to_thread(lambda: steps.waits(model.spec, row.state, bounds=bounds(), now=row.now))
+    return [item for item in waits if item.kind == "job"]
+
+
+async def _ask(session: Session, row: Any, job: Waiting) -> None:
+    _, name = topics.read(job.name) or ("", "")
+    asked = topics.Asked(name, job.given or {}, row.id, job.task_id, row.case_no, row.started_by)
+    await topics.ask(session, job.name, asked)
 
 
 @sender(runs.TOLD)

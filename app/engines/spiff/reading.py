@@ -18,7 +18,7 @@ from app.engines.spiff.tokens import Token
 
 def outcome(instance: Instance, *, unfinished: bool, steps: int) -> Outcome:
     """Read the instance and write it down."""
-    open_tasks, waiting = list(_open_tasks(instance)), list(_waiting(instance))
+    open_tasks, waiting = list(_open_tasks(instance)), list(waits(instance))
     if not (instance.completed or unfinished or open_tasks or waiting or instance.failures):
         _name_dead_end(instance)
     incidents = [instance.incident(token) for token in _failed(instance)]
@@ -63,12 +63,8 @@ def _open_tasks(instance: Instance) -> Iterator[OpenTask]:
             yield OpenTask(token.id, str(spec.shown_id), kind, values.shown(token.data), assigned)
 
 
-def given_of(token: Token) -> dict[str, Any]:
-    """What the job of a service task is to be done with, as JSON."""
-    return values.shown(token.internal_data.get(JOB, {}))
-
-
-def _waiting(instance: Instance) -> Iterator[Waiting]:
+def waits(instance: Instance) -> Iterator[Waiting]:
+    """What it waits for; an element that failed waits for nothing but help."""
     for token in instance.event_manager.tasks.values():
         if token.id in instance.failures:
             continue
@@ -76,7 +72,8 @@ def _waiting(instance: Instance) -> Iterator[Waiting]:
         for _, due in happenings.due_times(token):
             yield Waiting("timer", element, token.task_spec.bpmn_name or element, due, token.id)
         if token.task_spec.job is not None:
-            yield Waiting("job", element, token.task_spec.job["topic"], None, token.id, given_of(token))
+            given = values.shown(token.internal_data.get(JOB, {}))
+            yield Waiting("job", element, token.task_spec.job["topic"], None, token.id, given)
             continue
         definition = token.task_spec.event_definition
         for one in definition.event_definitions if isinstance(definition, happenings.Several) else [definition]:

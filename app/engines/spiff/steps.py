@@ -23,7 +23,7 @@ from app.engines.spiff import codec, happenings, mapping, reading, values
 from app.engines.spiff.blueprints import LoadedSpec
 from app.engines.spiff.library import Event, TaskState
 from app.engines.spiff.nodes import CannotGoOn
-from app.engines.spiff.outcome import Bounds, NamedEvent, Outcome
+from app.engines.spiff.outcome import Bounds, NamedEvent, Outcome, Waiting
 from app.engines.spiff.pruning import overgrown, prune
 from app.engines.spiff.sandbox import BpmnErrorRaised, sandbox
 from app.engines.spiff.scopes import Failure, Instance
@@ -180,12 +180,9 @@ def refuse(
     return _run(instance)
 
 
-def job_of(
-    spec: LoadedSpec, state: bytes, task_id: UUID, *, bounds: Bounds, now: datetime
-) -> tuple[str, dict[str, Any]] | None:
-    """Topic of the job for which a service task waits, and what it is given; None if it waits for none any more."""
-    _, token = _of_job(spec, state, task_id, bounds, now)
-    return None if token is None else (token.task_spec.job["topic"], reading.given_of(token))
+def waits(spec: LoadedSpec, state: bytes, *, bounds: Bounds, now: datetime) -> list[Waiting]:
+    """What an instance waits for, with what its jobs are given."""
+    return list(reading.waits(_load(spec, state, bounds, now)))
 
 
 def _of_job(

@@ -25,7 +25,7 @@ from app.engines.runs import Run
 from app.engines.spiff import lookup as people
 from app.engines.spiff import models as stored
 from app.engines.spiff.models import StoredModel
-from app.engines.topics import Asked
+from app.engines.topics import Asked, Doubt
 from app.engines.zeebe import broker, carrier, jobs, models
 from app.engines.zeebe.variables import opened, sealed
 
@@ -117,6 +117,20 @@ async def serve(session: Session, asked: Asked) -> None:
         task_id=asked.task_id,
     )
     await outbox.enqueue(session, carrier.START, str(run_id), {"run": str(run_id)}, case=asked.case)
+
+
+@topics.knows(ENGINE)
+async def known(session: Session, name: str) -> Doubt | None:
+    """The processes that were deployed through DAMS; one may be deployed before the task is reached."""
+    rows = (await session.execute(text("select process_id, engine from model where active order by process_id"))).all()
+    there = [row.process_id for row in rows if row.engine == ENGINE]
+    if name in there:
+        return None
+    if any(row.process_id == name for row in rows):
+        told = f"the process {name} runs in DAMS and not on Zeebe"
+        return Doubt(told, "draw a call activity, or name a process of Zeebe", sure=True)
+    told = f"no process {name!r} is deployed to Zeebe yet"
+    return Doubt(told, topics.nearest(name, there, "deploy it before the task is reached"), sure=False)
 
 
 async def result_of(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from app.engines.spiff.checks import services
 from app.engines.spiff.checks.model import B, C, Model, Text, kind
 from app.engines.spiff.expressions import compile_expression, translate
 from app.engines.spiff.intake import Xml
@@ -51,6 +52,8 @@ def _value(holder: Xml) -> str:
     inner = list(holder)
     if not inner:
         text = (holder.text or "").strip()
+        if holder.get(services.PYTHON):
+            return text or "''"
         return translate(text, "camunda") if "${" in text or "#{" in text else repr(text)
     if len(inner) == 1 and inner[0].tag == f"{C}list":
         return "[" + ", ".join(_value(item) for item in inner[0]) + "]"

@@ -248,4 +248,5 @@ def _element(model: Model, node: Xml) -> Element:
         parent="" if kind(parent) == "process" else parent.get("id", ""),
         effect=vendor.effect_of(node),
         initiator=node.get(f"{C}initiator", "") if kind(node) == "startEvent" else "",
+        topic=node.get("topic", ""),
     )
