@@ -44,7 +44,11 @@ class StartEvent(Flow, elements.StartEvent):
     def _update_hook(self, my_task: Token) -> bool:
         return TaskSpec._update_hook(self, my_task)
 
-    def _run_hook(self, my_task: Token) -> bool:  # noqa: ARG002 - the base's signature
+    def _run_hook(self, my_task: Token) -> bool:
+        definition = self.event_definition
+        for one in definition.event_definitions if isinstance(definition, happenings.Several) else [definition]:
+            if isinstance(one, happenings.Message):
+                one.remember(my_task, my_task.data)
         return True
 
 

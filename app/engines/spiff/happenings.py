@@ -16,6 +16,7 @@ from app.engines.spiff import schedule
 from app.engines.spiff.library import Event, EventDefinition, Mixin
 from app.engines.spiff.library import definitions as stock
 from app.engines.spiff.nodes import CannotGoOn
+from app.engines.spiff.sandbox import ScriptFailed
 from app.engines.spiff.tokens import Token
 
 
@@ -66,11 +67,44 @@ class Signal(_Broadcast, stock.SignalEventDefinition):
 
 
 class Message(stock.MessageEventDefinition):
+    """A message. The first one of a conversation gives a process its correlation keys, later ones must have the same.
+
+    Outside source: BPMN 2.0, 8.4.2, key-based correlation.
+    """
+
     def throw(self, my_task: Token) -> None:
         payload = dict(my_task.data)
-        correlations = self.get_correlations(my_task, payload)
-        my_task.workflow.correlations = {**my_task.workflow.correlations, **correlations}
-        my_task.workflow.top_workflow.event_manager.catch(Event(self, payload, correlations))
+        self.remember(my_task, payload)
+        my_task.workflow.top_workflow.event_manager.catch(Event(self, payload))
+
+    def catches(self, my_task: Token, event: Any) -> bool:
+        if self != event.event_definition:
+            return False
+        known = my_task.workflow.process().correlations
+        told = self.get_correlations(my_task, event.payload) if known else {}
+        return all(known[key] == value for key, value in told.items() if key in known)
+
+    def catch(self, my_task: Token, event: Any = None) -> None:
+        self.update_internal_data(my_task, event)
+        self.remember(my_task, event.payload)
+        EventDefinition.catch(self, my_task, event)
+
+    def remember(self, my_task: Token, payload: Any) -> None:
+        """Keep the keys of a conversation that begins."""
+        process = my_task.workflow.process()
+        process.correlations = {**self.get_correlations(my_task, payload), **process.correlations}
+
+    def get_correlations(self, my_task: Token, payload: Any) -> dict[str, dict[str, Any]]:
+        """The properties that *payload* has, by key; SpiffWorkflow hands the arguments over the wrong way round."""
+        found: dict[str, dict[str, Any]] = {}
+        for property_ in self.correlation_properties:
+            try:
+                value = my_task.workflow.script_engine.evaluate(payload, property_.retrieval_expression)
+            except ScriptFailed:  # the payload has no such value: no key that was kept is equal to that
+                value = None
+            for key in property_.correlation_keys:
+                found.setdefault(key, {})[property_.name] = value
+        return found
 
 
 class Compensate(EventDefinition):

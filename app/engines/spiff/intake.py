@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import as_file, files
+from io import BytesIO
 from typing import Any, Final, Literal
 
 import lxml.etree as etree
@@ -34,19 +35,23 @@ _NAMESPACE = re.compile(r"\{[^}]*\}")
 
 
 class XmlRefused(Exception):
-    """The file is not taken as XML at all. ``line`` is 0 when no line can be named."""
+    """The file is not taken as XML at all. ``line`` is 0 when no line can be named.
 
-    def __init__(self, rule: str, message: str, fix: str, line: int = 0) -> None:
+    ``element`` is the type and id of the last element that could be read, both "" if there is none.
+    """
+
+    def __init__(self, rule: str, message: str, fix: str, line: int = 0, element: tuple[str, str] = ("", "")) -> None:
         super().__init__(message)
-        self.rule, self.message, self.fix, self.line = rule, message, fix, line
+        self.rule, self.message, self.fix, self.line, self.element = rule, message, fix, line, element
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One place where a file departs from the BPMN 2.0 schema."""
+    """One place where a file departs from the BPMN 2.0 schema; ``node`` is the element at fault or the root."""
 
     line: int
     message: str
+    node: Xml
 
 
 def read(content: bytes) -> Xml:
@@ -73,7 +78,18 @@ def schema_faults(root: Xml, most: int = 20) -> list[Fault]:
     with _schema_lock:  # the error log belongs to the schema object, not to the call
         if schema.validate(root):
             return []
-        return [Fault(entry.line, _plain(entry.message)) for entry in list(schema.error_log)[:most]]
+        return [Fault(entry.line, _plain(entry.message), _at(root, entry)) for entry in list(schema.error_log)[:most]]
+
+
+def _at(root: Xml, entry: Any) -> Xml:
+    """The element that the validator complains of."""
+    names = {prefix: uri for prefix, uri in root.nsmap.items() if prefix}
+    try:
+        found = root.getroottree().xpath(entry.path, namespaces=names)
+    except etree.XPathError:  # a prefix that is declared further in
+        found = []
+    at_line = (node for node in root.iter() if node.sourceline == entry.line)
+    return found[0] if found else next(at_line, root)
 
 
 def engine_of(root: Xml) -> Literal["spiff", "zeebe"]:
@@ -127,11 +143,24 @@ def _parse(text: str) -> Xml:
         if "depth" in message.lower():
             raise XmlRefused("too-deep", "elements are nested too deeply", "split the process", line) from None
         fix = "open it in the modeler and save it again"
-        raise XmlRefused("not-xml", f"this is no well-formed XML: {message}", fix, line) from None
+        raise XmlRefused("not-xml", f"this is no well-formed XML: {message}", fix, line, _last_read(text)) from None
     # Second lock on the same door: whatever the prolog search missed is seen by the parser itself.
     if root.getroottree().docinfo.doctype:
         raise XmlRefused("doctype", "the file has a DOCTYPE", "take out the <!DOCTYPE …> line", 1)
     return root
+
+
+def _last_read(text: str) -> tuple[str, str]:
+    """Type and id of the last element with an id before the place where the text stops being XML."""
+    content = BytesIO(_DECLARATION.sub("", text, count=1).encode())
+    last = "", ""
+    try:
+        for _, node in etree.iterparse(content, ("start",), resolve_entities=False, no_network=True, load_dtd=False):
+            if node.get("id"):
+                last = str(node.tag).rpartition("}")[2], node.get("id")
+    except etree.XMLSyntaxError:
+        return last
+    return last
 
 
 def _measure(root: Xml) -> None:

@@ -20,6 +20,14 @@ MAX_PARALLEL = 10_000
 """Runs of one parallel activity; more would not fit into one instance's data."""
 
 
+COUNTER = "loopCounter"
+"""Which run it is, from 0: the standard's attribute of each run, and Camunda's variable of the same name."""
+
+
+def _without(data: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in names}
+
+
 class _Turning(Flow):
     """The body around an activity that runs several times. ``task_spec`` is the name of the activity's own spec."""
 
@@ -35,7 +43,7 @@ class _Turning(Flow):
         turn = Token(token.workflow, token.workflow.spec.task_specs[self.task_spec], token, TaskState.FUTURE)
         turn.triggered = True
         turn.internal_data = {"iteration": number, **internal}
-        turn.data = {**token.data, **extra}
+        turn.data = {**token.data, **extra, COUNTER: number}
         token.workflow.top_workflow.guarded_update(turn)
 
 
@@ -52,7 +60,7 @@ class StandardLoop(_Turning, elements.StandardLoopTask):
     def merge_child(self, _workflow: Any, child: Token) -> None:
         body = cast("Token", child.parent)
         before = body.data, body.internal_data
-        body.data = merge(body.data, child.data)
+        body.data = merge(body.data, _without(child.data, {COUNTER}))
         body.workflow.top_workflow.keep_changes(body, before[0])
         body.internal_data = {"done": body.internal_data["done"] + 1}
         try:
@@ -141,7 +149,7 @@ class _MultiInstance(_Turning):
         else:
             own = {item.bpmn_id for item in (self.input_item, self.output_item) if item is not None}
             before = body.data
-            body.data = merge(before, {name: value for name, value in child.data.items() if name not in own})
+            body.data = merge(before, _without(child.data, own | {COUNTER}))
             body.workflow.top_workflow.keep_changes(body, before)
         done = state["done"] + 1
         enough = done == state["count"] or self._enough(child, body, done)

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.clinic import audit
 from app.core.actor import Actor
-from app.core.errors import Invalid
+from app.core.errors import Conflict, Invalid
 from app.core.ids import uuid7
 from app.db.session import Session
 from app.engines.spiff import models, saving, starts, statements, steps
@@ -122,13 +122,18 @@ def _text(correlation: Mapping[str, Any]) -> str | None:
 async def deliver(
     session: Session, actor: Actor | None, instance_id: UUID, kind: str, name: str, variables: Mapping[str, Any]
 ) -> bool:
-    """Hand one event to one instance. False if it has stopped waiting since it was found."""
+    """Hand one event to one instance. False if it has stopped waiting since it was found, or waits for another key."""
     row = await statements.load(session, statements.LOAD, instance_id)
     if row is None or not any(item["kind"] == kind and item["name"] == name for item in row.waiting):
         return False
     model = await models.by_id(session, row.model_id)
     event = NamedEvent(kind=kind, name=name, payload=dict(variables), correlation={})
-    outcome = await asyncio.to_thread(lambda: steps.deliver(model.spec, row.state, event, bounds=bounds(), now=row.now))
+    try:
+        outcome = await asyncio.to_thread(
+            lambda: steps.deliver(model.spec, row.state, event, bounds=bounds(), now=row.now)
+        )
+    except Conflict:  # its conversation has other correlation keys
+        return False
     change = Change(f"{kind}.received", actor.id if actor else None, {"name": name})
     await saving.update(session, model, row, outcome, change)
     return True
@@ -137,19 +142,18 @@ async def deliver(
 async def take_buffered(session: Session, instance_id: UUID, names: list[str]) -> bool:
     """An instance that has just begun to wait takes the oldest message kept for it, once. True if there was one."""
     rows = await session.execute(
-        text("""delete from buffered_message b where b.id in (
-                  select m.id from buffered_message m join instance i on i.id = :id
-                  where m.name = any(:names) and m.expires_at > dams_now()
-                    and (i.variables || jsonb_build_object('case', i.case_no, 'business_key', i.business_key))
-                        @> m.correlation
-                  order by m.created_at for update of m skip locked limit 1)
-                returning b.name, b.variables""").columns(variables=JSONB),
+        text("""select m.id, m.name, m.variables from buffered_message m join instance i on i.id = :id
+                where m.name = any(:names) and m.expires_at > dams_now()
+                  and (i.variables || jsonb_build_object('case', i.case_no, 'business_key', i.business_key))
+                      @> m.correlation
+                order by m.created_at for update of m skip locked limit 100""").columns(variables=JSONB),
         {"id": instance_id, "names": names},
     )
-    found = rows.all()
-    for name, variables in found:
-        await deliver(session, None, instance_id, "message", name, variables)
-    return bool(found)
+    for kept in rows.all():
+        if await deliver(session, None, instance_id, "message", kept.name, kept.variables):
+            await session.execute(text("delete from buffered_message where id = :id"), {"id": kept.id})
+            return True
+    return False
 
 
 async def _waiting(session: Session, kind: str, name: str, correlation: Mapping[str, Any]) -> list[UUID]:

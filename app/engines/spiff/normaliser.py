@@ -49,6 +49,10 @@ def expand(root: Xml) -> None:
     """Event definitions by reference into the events, global tasks into processes, links into flows."""
     _inline_definitions(root)
     _open_global_tasks(root)
+    for call in root.iter(f"{_B}callActivity"):
+        called = call.get("calledElement", "").strip()
+        if ":" in called and "{" not in called:  # a qualified name
+            call.set("calledElement", called.rpartition(":")[2])
     for scope in _scopes(root):
         _join_links(scope)
 

@@ -7,6 +7,7 @@ import pytest
 from app.core.actor import Actor
 from app.core.settings import settings
 from tests.drawing import definitions, script, user_task
+from tests.engines.spiff.conformance.data import KEYED
 from tests.engines.spiff.conformance.drawn import NAMES, path
 from tests.engines.spiff.service import Service
 from tests.engines.spiff.shapes import END, catch, event
@@ -90,3 +91,17 @@ async def test_the_clock_stops_where_something_is_due(service: Service) -> None:
     await service.advance("PT3H")
     assert await service.seen(waiting) == ("completed", ["start", "one", "two", "end"])
     assert await service.seen(again) == ("completed", ["start", "one", "two", "end"])
+
+
+async def test_a_message_goes_to_the_conversation_that_it_belongs_to(service: Service) -> None:
+    await service.deploy(
+        definitions("p", event("startEvent", "start", "message", "m1"), catch("b", "message", "m2"), END,
+                    path("start", "b", "end"), before=KEYED)
+    )  # fmt: skip
+    for order in (1, 2):
+        await service.message("paid", order=order)
+    found = await instances(service, "p")
+    assert await service.message("refused", order=3) == {"delivered": 0, "stored": False}
+    assert await service.message("refused", order=2) == {"delivered": 1, "stored": False}
+    ended = [(await service.call("GET", f"/instances/{one['id']}")) for one in found]
+    assert {one["variables"]["order"]: one["status"] for one in ended} == {1: "running", 2: "completed"}

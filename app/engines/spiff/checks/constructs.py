@@ -49,7 +49,7 @@ _INERT = frozenset(
      "property", "dataInputAssociation", "dataOutputAssociation", "standardLoopCharacteristics",
      "multiInstanceLoopCharacteristics", "script", "auditing", "monitoring", "category", "categoryValueRef",
      "supportedInterfaceRef", "potentialOwner", "humanPerformer", "performer", "resourceRole", "rendering",
-     "completionCondition", "correlationSubscription"}
+     "completionCondition"}
 )  # fmt: skip
 
 
@@ -112,6 +112,10 @@ def _check_event(model: Model, node: Xml) -> None:
         if kind(node) in ("intermediateCatchEvent", "boundaryEvent"):
             model.report("event-definition-missing", node, "does not say what it waits for", "give it a message, timer "
                          "or signal")  # fmt: skip
+        return
+    if kind(node) == "startEvent" and _is_true(node.get("parallelMultiple")) and not is_event_sub(scope_of(node)):
+        model.report("several-event-definitions", node, "starts a process only after several events",
+                     "start with one of them, and wait for the others behind it")  # fmt: skip
         return
     for definition in definitions:
         found = kind(definition)

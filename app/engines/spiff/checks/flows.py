@@ -79,6 +79,8 @@ def _check_event_gateway(model: Model, node: Xml, out: list[Xml]) -> None:
         model.report("event-gateway", node, "waits for one event, not for all", "use a parallel gateway before events")
     if len(out) < 2:
         model.report("event-gateway", node, "needs two or more events to choose from", "use one catch event instead")
+    targets = [target for flow in out if (target := model.ids.get(flow.get("targetRef", ""))) is not None]
+    _check_rivals(model, targets)
     for flow in out:
         target = model.ids.get(flow.get("targetRef", ""))
         if target is None:
@@ -88,6 +90,22 @@ def _check_event_gateway(model: Model, node: Xml, out: list[Xml]) -> None:
         if not fits or len(model.incoming.get(target.get("id", ""), [])) > 1:
             fix = "lead it to a message, timer, signal or conditional catch event of its own"
             model.report("event-gateway", flow, "does not lead to an event that only this gateway waits for", fix)
+
+
+def _check_rivals(model: Model, targets: list[Xml]) -> None:
+    """BPMN 2.0, 10.6.6: each event of the choice is another one, and its receive tasks have no boundary events."""
+    seen: dict[tuple[str, str], Xml] = {}
+    for target in targets:
+        own = target.get("id", "")
+        if any(event.get("attachedToRef") == own for event in model.nodes_of("boundaryEvent")):
+            model.report("event-gateway", target, "waits behind an event-based gateway and has boundary events",
+                         "draw the events behind the gateway too")  # fmt: skip
+        for holder in (target, *model.definitions(target)):
+            for kind_ in ("messageRef", "signalRef"):
+                name = holder.get(kind_, "")
+                if name and seen.setdefault((kind_, name), target) is not target:
+                    other = seen[kind_, name].get("id")
+                    model.report("event-gateway", target, f"waits for the same as {other}", "keep one of them")
 
 
 def _check_twins(model: Model) -> None:
@@ -159,9 +177,12 @@ def _check_reach(model: Model, scope: Xml, boundary: dict[str, list[Xml]]) -> No
             if node.get("id") not in reached:
                 reached.add(node.get("id"))
                 todo.append(node)
-    for node in model.children(scope):
-        if node.get("id") not in reached:
-            model.report("unreachable", node, "cannot be reached from a start event", "draw a flow to it, or delete it")
+    lost = [node for node in model.children(scope) if node.get("id") not in reached]
+    ends = {node.get("id") for node in model.children(scope) if kind(node) == "endEvent"}
+    for node in lost:
+        spare = kind(node) == "endEvent" and ends & reached
+        model.report("unreachable-end" if spare else "unreachable", node, "cannot be reached from a start event",
+                     "draw a flow to it, or delete it")  # fmt: skip
 
 
 def _check_loops(model: Model, scope: Xml) -> None:

@@ -7,6 +7,7 @@ the parser's business.
 from __future__ import annotations
 
 import ast
+import re
 
 from app.engines.spiff import normaliser
 from app.engines.spiff.checks.model import B, C, Model, Text
@@ -15,6 +16,7 @@ from app.engines.spiff.intake import Xml
 from app.engines.spiff.subset import ScriptRefused
 
 _DI = "http://www.omg.org/spec/BPMN/20100524/DI"
+MAX_RUNS = 100_000
 _DRAWN = ("dataStore", "dataStoreReference", "dataObject", "dataObjectReference", "dataInputAssociation",
           "dataOutputAssociation")  # fmt: skip
 
@@ -33,6 +35,8 @@ def normalise(model: Model) -> None:
             model.root.remove(child)
     if model.dialect == "camunda":
         _drop_drawn_data(model)
+    else:
+        _name_data(model)
     normaliser.simplify(model.root)
 
 
@@ -50,6 +54,27 @@ def _check_many(model: Model, node: Xml, many: Xml) -> None:
                      "give it a cardinality or a collection")  # fmt: skip
     if cardinality is not None and _is_no_count((cardinality.text or "").strip()):
         model.report("multi-instance", node, "its cardinality is no whole number from 0", "write how often it runs")
+    if cardinality is not None and (cardinality.text or "").strip().isdecimal() and int(cardinality.text) > MAX_RUNS:
+        model.report("multi-instance", node, f"runs more than {MAX_RUNS} times", "go over a collection in parts")
+    _check_items(model, node, many)
+
+
+def _check_items(model: Model, node: Xml, many: Xml) -> None:
+    """Failure prevented: results of the runs that nothing collects, and items whose name no script can write."""
+    whole, part = many.find(f"{B}loopDataOutputRef"), many.find(f"{B}outputDataItem")
+    if (whole is None) != (part is None):
+        lacks = "an output data item" if part is None else "a collection for its outputs"
+        model.report("multi-instance", node, f"collects results and has not {lacks}",
+                     "give it both loopDataOutputRef and outputDataItem, or neither")  # fmt: skip
+    used = {name for text in model.texts for name in (*text.compiled.reads, *text.compiled.writes)}
+    names: list[str] = []
+    for item in (one for tag in ("inputDataItem", "outputDataItem") for one in many.iterchildren(B + tag)):
+        own, name = item.get("id", ""), item.get("name", "")
+        names.append(own if not name or (own in used and name not in used) else name)
+        item.set("id", names[-1])  # the engine knows the variable by it
+    for name in [*names, *filter(None, [many.get(f"{C}elementVariable")])]:
+        if not re.fullmatch(r"[^\W\d]\w*", name):
+            model.report("multi-instance", node, f"{name!r} cannot be the name of a variable", "rename the item")
 
 
 def _is_no_count(text: str) -> bool:
@@ -70,6 +95,20 @@ def _collection(model: Model, node: Xml, text: str) -> str:
         return text
     model.texts.append(Text(node, "loop", compiled))
     return compiled.source
+
+
+def _name_data(model: Model) -> None:
+    """A data object is the variable of its id; of its name where only that is used in the file."""
+    used = {name for text in model.texts for name in (*text.compiled.reads, *text.compiled.writes)}
+    names = {node.get("dataObjectRef"): node.get("name") for node in model.root.iter(f"{B}dataObjectReference")}
+    for node in model.root.iter(f"{B}dataObject"):
+        own = node.get("id", "")
+        name = next((one for one in (node.get("name"), names.get(own)) if one in used), None)
+        if own not in used and name is not None:
+            node.set("id", name)
+            for reference in model.root.iter(f"{B}dataObjectReference"):
+                if reference.get("dataObjectRef") == own:
+                    reference.set("dataObjectRef", name)
 
 
 def _drop_drawn_data(model: Model) -> None:

@@ -18,6 +18,7 @@ _NAME = re.compile(r"[^\W\d]\w*")
 
 def check(model: Model) -> None:
     for node in model.nodes:
+        _check_list(model, node)
         if kind(node) == "scriptTask":
             continue
         for parameter in node.iterfind(f"{B}extensionElements/{C}inputOutput/*"):
@@ -26,6 +27,21 @@ def check(model: Model) -> None:
             for tag in ("in", "out"):
                 for one in node.iterfind(f"{B}extensionElements/{C}{tag}"):
                     _mapping(model, node, one)
+
+
+def _check_list(model: Model, node: Xml) -> None:
+    """Each parameter once, and nothing but parameters."""
+    seen = set[tuple[str, str]]()
+    for one in node.iterfind(f"{B}extensionElements/{C}inputOutput/*"):
+        tag = str(one.tag).removeprefix(C)
+        if tag not in ("inputParameter", "outputParameter"):
+            model.report("input-output", node, f"{tag.rpartition('}')[2]} is no parameter", "take it out",
+                         one.sourceline)  # fmt: skip
+        elif (tag, one.get("name", "")) in seen:
+            message = f"the parameter {one.get('name')} stands there twice"
+            model.report("input-output", node, message, "keep one of them",
+                         one.sourceline)  # fmt: skip
+        seen.add((tag, one.get("name", "")))
 
 
 def _parameter(model: Model, node: Xml, parameter: Xml) -> None:

@@ -22,14 +22,14 @@ initiator start-form
 not-xml output-missing priority schema script-format script-import script-missing script-name script-syntax
 job-inputs json-syntax spec-class spec-flow spec-member spec-name spec-operator
 several-event-definitions several-start-events start-event-type sub-process-start timer-syntax
-token-quantity too-deep too-large too-many-elements unbound-service unsupported-element
+token-quantity unreachable too-deep too-large too-many-elements unbound-service unsupported-element
 gateway-direction lane message-flow
 feel-equals zeebe-construct zeebe-extension zeebe-retries
 """
 _WARNINGS = """
 call-data data-store-drawn declared-output duplicate-flow error-uncaught fake-join field-untyped join-fork
 label-condition loop-without-wait name-never-set name-sometimes-set
-process-skipped recursive-call result-variable retry-cycle unreachable
+process-skipped recursive-call result-variable retry-cycle unreachable-end
 gateway-default platform-version user-task zeebe-start
 """
 

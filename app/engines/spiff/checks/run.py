@@ -17,6 +17,7 @@ from app.engines.spiff.checks import (
     neighbours,
     normal,
     paths,
+    references,
     rules_tasks,
     scopes,
     structure,
@@ -111,19 +112,21 @@ def run(files: Sequence[File]) -> Checked:
 def _read(file: File, problems: list[Problem], decided: dict[str, Decision]) -> Model | None:
     """The file as a model, or None when it is no BPMN file that can be looked at further; decisions go to *decided*."""
 
-    def report(rule: str, line: int, message: str, fix: str) -> None:
-        problems.append(Problem(file.name, line, "", "", "", rule, RULES[rule], message, fix))
+    def report(rule: str, line: int, message: str, fix: str, element: tuple[str, str]) -> None:
+        problems.append(Problem(file.name, line, *element, "", rule, RULES[rule], message, fix))
 
     try:
         root = intake.read(file.content)
     except intake.XmlRefused as refused:
-        report(refused.rule, refused.line, refused.message, refused.fix)
+        report(refused.rule, refused.line, refused.message, refused.fix, refused.element)
         return None
     if decisions.is_dmn(root):
         decided |= {decision.id: decision for decision in _decisions(file, root, problems)}
         return None
     if root.tag != f"{B}definitions":
-        report("not-xml", root.sourceline or 0, "this is XML, but no BPMN 2.0 file", "save it from a BPMN modeler")
+        element = str(root.tag).rpartition("}")[2], root.get("id", "")
+        message, fix = "this is XML, but no BPMN 2.0 file", "save it from a BPMN modeler"
+        report("not-xml", root.sourceline or 0, message, fix, element)
         return None
     faults = intake.schema_faults(root)  # of the file as it is, before anything is put into it
     if intake.engine_of(root) == "spiff":
@@ -131,8 +134,14 @@ def _read(file: File, problems: list[Problem], decided: dict[str, Decision]) -> 
     model = Model(file.name, root, intake.dialect_of(root))
     for fault in faults:
         if not _DUPLICATE.search(fault.message):  # said better by `structure`
-            report("schema", fault.line, f"departs from BPMN 2.0: {fault.message}", "save it from a BPMN modeler")
+            message = f"departs from BPMN 2.0: {fault.message}"
+            model.report("schema", _named(fault.node), message, "save it from a BPMN modeler", fault.line)
     return model
+
+
+def _named(node: Xml) -> Xml:
+    """The element that people know for what stands inside it: the nearest one with an id."""
+    return next((one for one in (node, *node.iterancestors()) if one.get("id")), node)
 
 
 def _decisions(file: File, root: Xml, problems: list[Problem]) -> list[Decision]:
@@ -151,6 +160,7 @@ def _check_file(model: Model, decided: Mapping[str, Decision]) -> tuple[dict[str
         return {}, {}
     structure.check(model)
     neighbours.check(model)
+    references.check(model)
     constructs.check(model)
     scopes.check(model)
     constructs.check_errors(model)

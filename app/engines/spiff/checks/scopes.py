@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from app.engines.spiff.checks.model import ACTIVITIES, B, Model, kind, scope_of
-from app.engines.spiff.checks.structure import is_event_sub
+from app.engines.spiff.checks.model import ACTIVITIES, SCOPES, B, Model, kind, scope_of
+from app.engines.spiff.checks.structure import is_event_sub, undoes
 from app.engines.spiff.intake import Xml
 from app.engines.spiff.normaliser import link_name, needed
 
@@ -122,6 +122,17 @@ def _check_compensation(model: Model, node: Xml, definition: Xml) -> None:
         elif scope_of(target) not in _undone_from(node):
             model.report("compensation", node, f"cannot undo {definition.get('activityRef')}, which stands elsewhere",
                          "throw it in the process or sub-process of the activity")  # fmt: skip
+        elif not _can_be_undone(model, target):
+            model.report("compensation", node, f"nothing undoes {definition.get('activityRef')}",
+                         "give the activity a compensation boundary event and a handler")  # fmt: skip
+
+
+def _can_be_undone(model: Model, activity: Xml) -> bool:
+    """Failure prevented: a thrown compensation that does nothing at all, without a word."""
+    if kind(activity) in SCOPES | {"callActivity"}:
+        return True
+    events = model.nodes_of("boundaryEvent")
+    return any(undoes(model, event) and event.get("attachedToRef") == activity.get("id") for event in events)
 
 
 def _undone_from(node: Xml) -> list[Xml]:

@@ -85,10 +85,14 @@ def _expression(model: Model, owner: Xml, holder: Xml, slot: Slot) -> None:
 
 
 def _check_answer(source: str) -> None:
-    """Failure prevented: a text or number that stands as a condition would always hold, or never."""
+    """Failure prevented: a text, number or list that stands as a condition would always hold, or never."""
     only = ast.parse(source.strip(), mode="eval").body
     if isinstance(only, ast.Constant) and not isinstance(only.value, bool):
         raise ScriptRefused("a text or number is no condition", 1, "compare it with something")
+    if isinstance(only, ast.Lambda | ast.List | ast.Dict | ast.Set | ast.Tuple | ast.JoinedStr):
+        raise ScriptRefused("what it says is never false", 1, "compare it with something")
+    if any(isinstance(part, ast.NamedExpr) for part in ast.walk(only)):
+        raise ScriptRefused("`:=` sets a variable that is gone at once", 1, "compare with ==, or set it in a script")
 
 
 def _refuse(model: Model, owner: Xml, holder: Xml, refused: ScriptRefused, syntax: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -52,7 +53,7 @@ def _translated(text: str, slot: str, model: Model) -> str:
     iso = plain_time(text, slot)
     if iso:
         return repr(iso)
-    if re.match(r"[+-]?(?:[PR]\d|PT|R/|\d{4}-)", text) or len(text.split()) >= 5:
+    if re.match(r"[+-]?(?:[PpRr][\d-]|P\b|PT|R\w*/|\d{4}-)", text) or len(text.split()) >= 5:
         raise ScriptRefused(f"{text[:40]!r} is not {_WORDS[slot]}")
     source = translate(text, model.dialect)
     _check_literal(source, slot)
@@ -60,10 +61,13 @@ def _translated(text: str, slot: str, model: Model) -> str:
 
 
 def _check_literal(source: str, slot: str) -> None:
-    """A time spelt out as a Python text is checked now, not when it is due."""
-    quoted = re.fullmatch(r"\s*(['\"])([^'\"\\]*)\1\s*", source)
-    if quoted and not plain_time(quoted[2], slot):
-        raise ScriptRefused(f"{quoted[2][:40]!r} is not {_WORDS[slot]}")
+    """A time spelt out as a Python text or number is checked now, not when it is due."""
+    try:
+        value = ast.literal_eval(source.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return
+    if not isinstance(value, str) or not plain_time(value, slot):
+        raise ScriptRefused(f"{str(value)[:40]!r} is not {_WORDS[slot]}")
 
 
 def plain_time(text: str, slot: str) -> str:
@@ -80,6 +84,8 @@ def plain_time(text: str, slot: str) -> str:
     read = [(part if _DURATION.fullmatch(part) else _moment(part)) for part in parts]
     if not all(read) or not any(_DURATION.fullmatch(part) for part in parts):
         return ""
+    if any(_DURATION.fullmatch(part) and not re.search("[1-9]", part) for part in parts):
+        return ""  # a cycle without a pause would never let anything else happen
     return "/".join([f"R{found[1]}", *read])
 
 

@@ -31,9 +31,9 @@ _HONOURED: dict[str, frozenset[str]] = {
 _HARMLESS = frozenset(
     """asyncBefore asyncAfter async exclusive jobPriority taskPriority historyTimeToLive versionTag
     isStartableInTasklist candidateStarterGroups candidateStarterUsers modelerTemplate modelerTemplateVersion
-    modelerTemplateIcon diagramRelationId errorMessage formHandlerClass""".split()  # noqa: SIM905
+    modelerTemplateIcon diagramRelationId errorMessage""".split()  # noqa: SIM905
 )
-_CODE = frozenset({"class", "delegateExpression", "expression", "variableMappingClass",
+_CODE = frozenset({"class", "formHandlerClass", "delegateExpression", "expression", "variableMappingClass",
                    "variableMappingDelegateExpression", "type", "topic", "decisionRef", "caseRef"})  # fmt: skip
 _CHILDREN = frozenset({"formData", "properties", "inputOutput"})
 _FORM = frozenset({"formKey", "formRef", "formRefBinding", "formRefVersion"})
@@ -163,6 +163,9 @@ def _check_mapping(model: Model, owner: Xml, child: Xml, name: str) -> None:
     if kind(owner) != "callActivity" or child.get("local") in ("true", "1"):
         model.report("call-mapping", owner, f"camunda:{name} is not honoured here", "map variables at a call activity",
                      child.sourceline)  # fmt: skip
+    elif child.get("source") and child.get("sourceExpression"):
+        model.report("call-mapping", owner, f"camunda:{name} has a source and a source expression",
+                     "keep one of them", child.sourceline)  # fmt: skip
     elif not all_of_it and not (key and name == "in") and not (source and child.get("target")):
         model.report("call-mapping", owner, f"camunda:{name} does not say which variable becomes which",
                      'write source and target, or variables="all"', child.sourceline)  # fmt: skip

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.engines.spiff.checks import RULES
+from tests.engines.spiff import faulty_constructs, faulty_drawings, faulty_vendor
 from tests.engines.spiff.conformance import FEATURES
-from tests.engines.spiff.faulty import FAULTS
 
+FAULTS = [*faulty_drawings.FAULTS, *faulty_constructs.FAULTS, *faulty_vendor.FAULTS]
 GUIDE = Path(__file__).resolve().parents[4] / "docs/modelling.md"
 BEGIN, END = "<!-- made from the tests: begin -->", "<!-- made from the tests: end -->"
 _DRAWING = """ad-hoc compensation complex-gateway data-store event-definition-missing event-definition-ref event-gateway
