@@ -107,6 +107,8 @@ async def _answer(session: Session, run: Run, instance_id: UUID, task_id: UUID) 
     if outcome is None:  # the task is closed, or no event of the model catches the failure: its incident stays
         return
     kind = "job.failed" if code is not None else "job.completed"
-    await saving.update(session, model, row, outcome, Change(kind, None, {"run": str(run.id)}, task_id))
+    element = next((job.element_id for job in await _jobs_of(session, row) if job.task_id == task_id), "")
+    told = {"run": str(run.id), "element": element}
+    await saving.update(session, model, row, outcome, Change(kind, None, told, task_id))
     if code is not None:
         await runs.resolve(session, run.id, None)
