@@ -21,7 +21,7 @@ from app.core.lifetime import die_with_parent_if_asked
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import dispose
-from app.engines import dags, heartbeat, offers, reconcile, relay, reminders
+from app.engines import dags, heartbeat, offers, reconcile, relay, reminders, seals
 from app.engines.spiff import timers
 
 T = TypeVar("T")
@@ -72,6 +72,7 @@ class Relay:
             self._remind(),
             self._follow(),
             self._look(),
+            self._seal(),
             self._beat(),
         )
 
@@ -137,6 +138,16 @@ class Relay:
             await self._pause(reconcile.EVERY_SECONDS)
             if not self._stop.is_set():
                 await self._surviving(reconcile.look())
+
+    async def _seal(self) -> None:
+        turn = 0
+        while not self._stop.is_set():
+            while await self._surviving(seals.seal()):
+                pass
+            if turn % 12 == 0:  # once a minute
+                await self._surviving(seals.sign())
+            turn += 1
+            await self._pause(seals.EVERY_SECONDS)
 
     async def _beat(self) -> None:
         while not self._stop.is_set():

@@ -11,7 +11,7 @@ GRANTS = """
     grant usage on schema public to {role};
     grant select, insert, update, delete on all tables in schema public to {role};
     grant usage, select on all sequences in schema public to {role};
-    revoke update, delete on case_event from {role};
+    revoke update, delete on case_event, case_seal from {role};
     revoke insert, update, delete on alembic_version from {role};
     revoke create on schema public from public;
 """
