@@ -63,13 +63,20 @@ class Connection:
             Refused: any answer but 2xx.
             Unreachable: no answer.
         """
+        return self._answered(method, path, request).json()
+
+    def content(self, path: str, **params: Any) -> bytes:
+        """What a path answers that is no JSON. Raises as :meth:`call`."""
+        return self._answered("GET", path, {"params": params}).content
+
+    def _answered(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
         answer = self._send(method, path, request)
         if answer.status_code == SIGN_IN_FIRST and self._renew is not None:
             self.token = self._renew()
             answer = self._send(method, path, request)
         if not answer.is_success:
             raise (SignInFirst if answer.status_code == SIGN_IN_FIRST else Refused)(_document(answer))
-        return answer.json()
+        return answer
 
     def every(self, path: str, limit: int, **params: Any) -> list[Any]:
         """Up to *limit* rows of a paged list."""
