@@ -88,7 +88,7 @@ class Clinic:
     def book(self) -> tuple[Any, str]:
         """A journey whose visit is booked, and its ticket."""
         number = next(_visits)
-        ticket = f"J-{number}"
+        ticket = f"J-{number:03}"
         view = self.web.start(PROCESS)
         for given in (
             {"specialization": "Cardiology", "docid": "HSP-200"},

@@ -36,7 +36,8 @@ def closed(clinic: Clinic, case: str) -> bool:
 def test_a_journey_goes_over_every_engine_and_is_one_case(clinic: Clinic) -> None:
     view, ticket = clinic.book()
     case = view["case"]
-    clinic.web.complete(clinic.arrives(view, ticket)["id"], "doctor", **FOUND)
+    found = f"Sore throat of {ticket}."
+    clinic.web.complete(clinic.arrives(view, ticket)["id"], "doctor", **FOUND | {"narrative": found})
     clinic.web.complete(clinic.waits_for(view, "Activity_Charge")["id"], **BILL)
     wait_until(lambda: closed(clinic, case))
     kept = clinic.view(view)["variables"]
@@ -49,7 +50,7 @@ def test_a_journey_goes_over_every_engine_and_is_one_case(clinic: Clinic) -> Non
     assert {run["status"] for run in runs if run["case_no"] == case} == {"completed"}
     assert len(clinic.rows("select 1 from appointment where ticketid = $1 and status = 'checked-in'", ticket)) == 1
     assert len(clinic.rows("select 1 from payment where ticketid = $1 and status and amount = 75", ticket)) == 1
-    assert clinic.value("select count(*) from diagnosis where narrative = $1", FOUND["narrative"]) == 1
+    assert clinic.value("select count(*) from diagnosis where narrative = $1", found) == 1
     [charge] = clinic.charges(paymentid)
     assert (charge["kind"], Decimal(charge["amount"])) == ("charge", Decimal(75))
     wait_until(lambda: not clinic.value("select count(*) from outbox where state <> 'sent'"))
