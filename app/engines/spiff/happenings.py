@@ -107,6 +107,17 @@ class Message(stock.MessageEventDefinition):
         return found
 
 
+def tell(token: Token, kind: str, name: str, code: str) -> None:
+    """Throw an event for one run of an activity; an escalation is offered to the events at the activity first."""
+    if kind == "escalation":
+        event = Event(Escalation(name, code=code), payload=dict(token.data), target=token.workflow)
+        manager = token.workflow.top_workflow.event_manager
+        if manager.catch_at(event, token) is None:
+            manager.catch_outside(event, token.workflow)
+        return
+    (Signal(name) if kind == "signal" else Message(name)).throw(token)
+
+
 class Compensate(EventDefinition):
     """Undoes what has been done in its scope; ``name`` is the id of the one activity to undo, None for all."""
 

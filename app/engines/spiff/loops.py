@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from app.engines.spiff import happenings
 from app.engines.spiff.library import TaskSpec, TaskState, elements
 from app.engines.spiff.nodes import CannotGoOn, Flow
 from app.engines.spiff.tokens import Token
@@ -152,6 +153,7 @@ class _MultiInstance(_Turning):
             body.data = merge(before, _without(child.data, own | {COUNTER}))
             body.workflow.top_workflow.keep_changes(body, before)
         done = state["done"] + 1
+        self._tell(child, body, done)
         enough = done == state["count"] or self._enough(child, body, done)
         body.internal_data = {**state, "done": done, "outputs": outputs}
         if enough:
@@ -164,11 +166,20 @@ class _MultiInstance(_Turning):
             self._follow(body)
 
     def _enough(self, child: Token, body: Token, done: int) -> bool:
-        if self.condition is None:
-            return False
+        return self.condition is not None and self._holds(self.condition, child, body, done)
+
+    def _holds(self, condition: str, child: Token, body: Token, done: int) -> bool:
         count, active = body.internal_data["count"], body.internal_data["next"] - done
         context = {"nrOfInstances": count, "nrOfCompletedInstances": done, "nrOfActiveInstances": active}
-        return bool(body.workflow.script_engine.evaluate(child, self.condition, context))
+        return bool(body.workflow.script_engine.evaluate(child, condition, context))
+
+    def _tell(self, child: Token, body: Token, done: int) -> None:
+        """Throw the events of its behavior: `checks.behaviors` says what stands in ``tells``."""
+        tells: list[list[str]] = getattr(child.task_spec, "tells", [])
+        due = [one for one in tells if not one[0] or (one[0] == "first" and done == 1)
+               or (one[0] != "first" and self._holds(one[0], child, body, done))]  # fmt: skip
+        for _, kind, name, code in due:
+            happenings.tell(child, kind, name, code)
 
     def _finish(self, body: Token) -> None:
         """Write the collected outputs: by key where the input was a dictionary or the output is one, else in order."""

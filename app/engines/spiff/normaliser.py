@@ -55,6 +55,9 @@ def expand(root: Xml) -> None:
             call.set("calledElement", called.rpartition(":")[2])
     for scope in _scopes(root):
         _join_links(scope)
+        for gateway in list(scope.iterchildren(f"{_B}eventBasedGateway")):
+            if gateway.get("instantiate") in _TRUE and scope.tag == f"{_B}process":
+                _start_with_one(scope, gateway)
 
 
 def simplify(root: Xml) -> None:
@@ -77,6 +80,7 @@ def simplify(root: Xml) -> None:
         if scope.tag == f"{_B}adHocSubProcess":
             _order(scope)
         _attach_handlers(root, scope)
+        _multiply_tokens(scope)
         _split_conditions(scope)
 
 
@@ -145,6 +149,42 @@ def _start_with(node: Xml) -> None:
     if node.get("messageRef"):
         node.append(_new(node, "messageEventDefinition", messageRef=node.attrib.pop("messageRef")))
     node.attrib.pop("instantiate")
+
+
+def _start_with_one(scope: Xml, gateway: Xml) -> None:
+    """What an event-based gateway at the beginning waits for are message and signal start events.
+
+    One that does something else is left as it is, for the checks to refuse.
+    """
+    flows = list(scope.iterchildren(f"{_B}sequenceFlow"))
+    out = [flow for flow in flows if flow.get("sourceRef") == gateway.get("id")]
+    targets = [node for flow in out for node in scope if node.get("id") == flow.get("targetRef")]
+    led_to = [flow.get("targetRef") for flow in flows]
+    watched = {event.get("attachedToRef") for event in scope.iterchildren(f"{_B}boundaryEvent")}
+    fits = all(
+        led_to.count(node.get("id")) == 1 and node.get("id") not in watched and _begins(node) for node in targets
+    )
+    if gateway.get("id") in led_to or gateway.get("eventGatewayType") == "Parallel" or len(targets) < 2 or not fits:
+        return
+    for node in targets:
+        for incoming in node.findall(f"{_B}incoming"):
+            node.remove(incoming)
+        if node.tag == f"{_B}receiveTask":
+            node.set("instantiate", "true")
+        else:
+            node.set("drawnAs", "intermediateCatchEvent")
+            node.tag = f"{_B}startEvent"
+    for node in (gateway, *out):
+        scope.remove(node)
+
+
+def _begins(node: Xml) -> bool:
+    found = {str(child.tag) for child in node if str(child.tag).endswith(("EventDefinition", "DefinitionRef"))}
+    if node.tag == f"{_B}receiveTask":
+        return not any(str(child.tag).endswith("LoopCharacteristics") for child in node)
+    return node.tag == f"{_B}intermediateCatchEvent" and bool(found) and found <= {
+        f"{_B}messageEventDefinition", f"{_B}signalEventDefinition"
+    }  # fmt: skip
 
 
 def _listen(scope: Xml, sub: Xml) -> None:
@@ -239,6 +279,24 @@ def _attach_handlers(root: Xml, scope: Xml) -> None:
     for event in events:
         by_id[event.get("attachedToRef")].set("undoneBy", ends[event.get("id")])
         scope.remove(event)
+
+
+def _multiply_tokens(scope: Xml) -> None:
+    """An activity that gives several tokens when it is done: each goes on along what leaves it."""
+    for node in [node for node in scope if node.get("completionQuantity", "1").strip() != "1"]:
+        own, count = node.get("id"), int(node.attrib.pop("completionQuantity"))
+        split = _new(node, "parallelGateway", id=f"{own}{MARK}tokens")
+        token = _new(node, "intermediateThrowEvent", id=f"{own}{MARK}token")
+        if node.get("default"):
+            token.set("default", node.attrib.pop("default"))
+        for flow in scope.iterchildren(f"{_B}sequenceFlow"):
+            if flow.get("sourceRef") == own:
+                flow.set("sourceRef", token.get("id"))
+        scope.extend([split, token, _flow(node, own, split.get("id"))])
+        for number in range(count):
+            flow = _flow(node, split.get("id"), token.get("id"))
+            flow.set("id", f"{own}{MARK}token{number}")
+            scope.append(flow)
 
 
 def _split_conditions(scope: Xml) -> None:

@@ -99,6 +99,8 @@ def further(node: Any) -> dict[str, Any]:
         found["event_sub"] = True
     if node.get(assignment.COMPUTED):
         found["assigns"] = orjson.loads(node.get(assignment.COMPUTED))
+    if node.get("tells"):
+        found["tells"] = orjson.loads(node.get("tells"))
     if node.get("needed"):
         found["needed"] = int(node.get("needed"))
     found |= _parameters(node)

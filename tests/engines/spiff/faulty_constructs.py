@@ -15,10 +15,15 @@ from tests.engines.spiff.faulty import (
     event_sub,
     extended,
     loop,
+    script,
     sub_process,
     task,
 )
 
+DECLARED = (
+    '<bpmn:ioSpecification><bpmn:dataInput id="i" name="i" /><bpmn:inputSet>'
+    "<bpmn:dataInputRefs>i</bpmn:dataInputRefs></bpmn:inputSet><bpmn:outputSet /></bpmn:ioSpecification>"
+)
 FAULTS = [
     # constructs
     Fault(
@@ -176,10 +181,10 @@ FAULTS = [
     ),
     Fault(
         "token-quantity",
-        task("", 'completionQuantity="2"'),
+        task("", 'completionQuantity="100"'),
         "t",
-        "completionQuantity is not 1",
-        "draw gateways or a loop",
+        "completionQuantity is no number from 1 to 99",
+        "write how many tokens",
     ),
     Fault(
         "multi-instance",
@@ -192,8 +197,22 @@ FAULTS = [
         "multi-instance-behavior",
         loop("<bpmn:loopCardinality>3</bpmn:loopCardinality>", 'behavior="None"'),
         "t",
-        "behavior is 'None'",
-        "leave it at All, and throw the event from the task itself",
+        "does not say which event it tells",
+        "choose a signal, message or escalation event definition of the file",
+    ),
+    Fault(
+        "multi-instance-behavior",
+        loop("<bpmn:loopCardinality>3</bpmn:loopCardinality>", 'behavior="Complex"'),
+        "t",
+        "has no complex behavior definition",
+        "say when it tells what",
+    ),
+    Fault(
+        "multi-instance-behavior",
+        loop("<bpmn:loopCardinality>3</bpmn:loopCardinality>", 'oneBehaviorEventRef="x"'),
+        "t",
+        "has a oneBehaviorEventRef, and behavior is All",
+        "set behavior to One, or take the reference out",
     ),
     Fault(
         "loop-bound",
@@ -216,13 +235,17 @@ FAULTS = [
     ),
     Fault(
         "io-specification",
-        task(
-            '<bpmn:ioSpecification><bpmn:dataInput id="i" name="i" /><bpmn:inputSet>'
-            "<bpmn:dataInputRefs>i</bpmn:dataInputRefs></bpmn:inputSet><bpmn:outputSet /></bpmn:ioSpecification>"
-        ),
+        script("o = i + x", inner=DECLARED),
         "t",
-        "its declared data would hide all other variables",
-        "take the declaration out: every variable of the instance can be used",
+        "uses o, x and does not declare it",
+        "declare it too, or take the whole declaration out: every variable of the instance can be used",
+    ),
+    Fault(
+        "io-specification",
+        task(DECLARED, 'calledElement="P"', "callActivity"),
+        "t",
+        "declares its data, which a callActivity cannot do here",
+        "take the declaration out",
     ),
     Fault(
         "data-store-drawn",

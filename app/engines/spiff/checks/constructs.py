@@ -6,6 +6,8 @@ a test that shows it.
 
 from __future__ import annotations
 
+import re
+
 from app.engines.spiff.checks import services
 from app.engines.spiff.checks.model import ACTIVITIES, FLOW_NODES, SCOPES, B, C, Model, kind, scope_of
 from app.engines.spiff.checks.rules_tasks import decision_of
@@ -78,9 +80,6 @@ def _check_element(model: Model, node: Xml) -> None:
                      "choose a message for it, or make it a service task with a topic")  # fmt: skip
     if kind(node) in ("dataStoreReference",) or _touches_store(model, node):
         _check_store(model, node)
-    if kind(node) == "ioSpecification" and any(kind(c) in ("dataInput", "dataOutput") for c in node):
-        fix = "take the declaration out: every variable of the instance can be used"
-        model.report("io-specification", node.getparent(), "its declared data would hide all other variables", fix)
 
 
 def _has_program(node: Xml) -> bool:
@@ -156,9 +155,10 @@ def _check_activity(model: Model, node: Xml) -> None:
     if _is_true(node.get("instantiate")) and (model.incoming.get(node.get("id", "")) or kind(scope_of(node)) in SCOPES):
         model.report("instantiate", node, "starts instances, but is not where a process begins",
                      "take instantiate out, or let the process begin with it")  # fmt: skip
-    for attribute in ("startQuantity", "completionQuantity"):
-        if node.get(attribute, "1").strip() != "1":
-            model.report("token-quantity", node, f"{attribute} is not 1", "draw gateways or a loop")
+    if node.get("startQuantity", "1").strip() != "1":
+        model.report("token-quantity", node, "startQuantity is not 1", "draw a complex gateway before it")
+    if not re.fullmatch(r"[1-9]\d?", node.get("completionQuantity", "1").strip()):
+        model.report("token-quantity", node, "completionQuantity is no number from 1 to 99", "write how many tokens")
     _check_loops(model, node)
 
 
@@ -172,12 +172,6 @@ def _check_loops(model: Model, node: Xml) -> None:
             model.report("loop-bound", node, "loopMaximum is 0: it would never run", "write how many turns it may take")
         if maximum is None and not (loop.findtext(f"{B}loopCondition") or "").strip():
             model.report("loop-bound", node, "loops without a condition or maximum", "give it one of them")
-    many = node.find(f"{B}multiInstanceLoopCharacteristics")
-    if many is not None:
-        for attribute in ("behavior", "noneBehaviorEventRef", "oneBehaviorEventRef"):
-            if many.get(attribute, "All") != "All":
-                fix = "leave it at All, and throw the event from the task itself"
-                model.report("multi-instance-behavior", node, f"{attribute} is {many.get(attribute)!r}", fix)
 
 
 def check_errors(model: Model) -> None:

@@ -10,6 +10,7 @@ import ast
 import re
 
 from app.engines.spiff import normaliser
+from app.engines.spiff.checks import behaviors
 from app.engines.spiff.checks.model import B, C, Model, Text
 from app.engines.spiff.expressions import compile_expression, translate
 from app.engines.spiff.intake import Xml
@@ -26,6 +27,7 @@ def check_loops(model: Model) -> None:
     for node in model.nodes:
         for many in node.iterchildren(f"{B}multiInstanceLoopCharacteristics"):
             _check_many(model, node, many)
+            behaviors.check(model, node, many)
 
 
 def normalise(model: Model) -> None:

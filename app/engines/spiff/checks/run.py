@@ -12,6 +12,7 @@ from app.engines.spiff import decisions, intake, normaliser
 from app.engines.spiff.checks import (
     bundle,
     constructs,
+    declared,
     fields,
     flows,
     neighbours,
@@ -168,6 +169,7 @@ def _check_file(model: Model, decided: Mapping[str, Decision]) -> tuple[dict[str
     forms = fields.check(model)
     tasks = vendor.check(model)
     texts.check(model)
+    declared.check(model, forms)
     rules_tasks.check(model, decided)
     normal.check_loops(model)
     return _by_file_id(forms), _by_file_id(tasks)

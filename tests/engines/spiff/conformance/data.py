@@ -37,6 +37,20 @@ feature("data", "data object known by its name", plain(noted("d_1", "d", "d")), 
         variables={"r": 6})  # fmt: skip
 feature("data", "data object in a Camunda 7 file", noted("d", "d", "d"), done="start a b end", variables={"r": 6})
 
+DECLARED = (
+    '<bpmn:ioSpecification><bpmn:dataInput id="i" name="x" /><bpmn:dataOutput id="o" name="r" /><bpmn:inputSet>'
+    "<bpmn:dataInputRefs>i</bpmn:dataInputRefs></bpmn:inputSet><bpmn:outputSet><bpmn:dataOutputRefs>o"
+    "</bpmn:dataOutputRefs></bpmn:outputSet></bpmn:ioSpecification>"
+)
+feature(
+    "data",
+    "declared inputs and outputs, of an activity that keeps to them",
+    sequence("p", script("a", "r = x + 1").replace("<bpmn:script>", f"{DECLARED}<bpmn:script>")),
+    done="start a end",
+    given={"x": 1},
+    variables={"r": 2},
+)
+
 _ITEM = '<bpmn:inputDataItem id="item_1" name="item" />'
 feature(
     "data",
