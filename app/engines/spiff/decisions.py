@@ -1,13 +1,13 @@
 """Decision tables (DMN 1.1 to 1.5) as scripts for the sandbox: every hit policy and aggregator, FEEL in the cells.
 
-A business rule task runs the script of its decision in one call. Decisions that need other decisions are refused.
+A business rule task runs the script of its decision in one call; the decisions that it needs run before it there.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.engines.spiff import feel
 from app.engines.spiff.intake import Xml
@@ -22,6 +22,7 @@ _AGGREGATORS = {
     "MAX": "max(_values) if _values else None",
     "COUNT": "len(_values)",
 }
+MAX_DEPTH, MAX_LINES = 20, 2000
 Report = Callable[[Xml, str, str], None]
 """Takes the element at fault, what is wrong and what to do."""
 
@@ -35,10 +36,26 @@ class Decision:
     single: bool
     aggregated: bool
     lines: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
+    """Further names under which a decision that needs this one knows its result."""
+    hidden: tuple[str, ...] = ()
+    """Names of what it needs: they stay in the script."""
+
+    def bound(self) -> dict[str, str]:
+        """What a decision that needs this one reads, as Python over its hits."""
+        whole = self.single or self.aggregated
+        names = {
+            name: f"_hits[0][{name!r}] if _hits else None" if whole else f"[_hit[{name!r}] for _hit in _hits]"
+            for name in self.outputs
+        }
+        result = names[self.outputs[0]] if len(self.outputs) == 1 else "_hits[0] if _hits else None"
+        if len(self.outputs) > 1 and not whole:
+            result = "_hits"
+        return dict.fromkeys(self.aliases, result) | names
 
     def script(self, variable: str, mapping: str) -> str:
         """The script of a business rule task with its result *variable* ("" sets one variable per output)."""
-        lines = list(self.lines)
+        lines = [f"# inputs 1: {', '.join(self.hidden)}", *self.lines] if self.hidden else list(self.lines)
         if not variable:
             for name in self.outputs:
                 if self.single or self.aggregated:
@@ -64,22 +81,83 @@ def is_dmn(root: Xml) -> bool:
 def read(root: Xml, report: Report) -> list[Decision]:
     """The decisions of a file; what cannot be run goes to *report*."""
     space = root.tag.split("}")[0] + "}"
-    found: list[Decision] = []
-    for node in root.iter(f"{space}decision"):
-        if next(node.iter(f"{space}requiredDecision"), None) is not None:
-            report(node, "needs another decision", "put both into one table, or into two business rule tasks")
-            continue
-        table, literal = node.find(f"{space}decisionTable"), node.find(f"{space}literalExpression")
-        try:
-            if table is not None:
-                found.append(_table(node.get("id", ""), table, space))
-            elif literal is not None:
-                found.append(_literal(node, literal, space))
-            else:
-                report(node, "is neither a decision table nor an expression", "draw a decision table")
-        except ScriptRefused as refused:
-            report(node, refused.message, refused.fix)
-    return found
+    _join_words(root, space)
+    nodes = {node.get("id", ""): node for node in root.iter(f"{space}decision")}
+    found: dict[str, Decision | None] = {}
+
+    def resolve(own: str, trail: tuple[str, ...]) -> Decision | None:
+        if own not in found:
+            found[own] = None
+            try:
+                needed = [need(ref, (*trail, own)) for ref in _required(nodes[own], space)]
+                found[own] = _with_needed(_decision(nodes[own], space), needed)
+            except ScriptRefused as refused:
+                report(nodes[own], refused.message, refused.fix)
+        return found[own]
+
+    def need(ref: str, trail: tuple[str, ...]) -> Decision:
+        if ref not in nodes:
+            raise ScriptRefused(f"needs the decision {ref!r}, which is not in its file", 1, "put both into one file")
+        if ref in trail or len(trail) > MAX_DEPTH:
+            raise ScriptRefused(f"needs {ref!r}, which needs it in turn", 1, "take one of the requirements out")
+        decision = resolve(ref, trail)
+        if decision is None:
+            raise ScriptRefused(f"needs {ref!r}, which cannot be run", 1, f"correct {ref} first")
+        return decision
+
+    return [decision for own in nodes if (decision := resolve(own, ())) is not None]
+
+
+def _required(node: Xml, space: str) -> list[str]:
+    found = node.iterfind(f"{space}informationRequirement/{space}requiredDecision")
+    return [one.get("href", "").rpartition("#")[2] for one in found]
+
+
+def _join_words(root: Xml, space: str) -> None:
+    """Names of several words become one in every expression: `Guest Count` reads the variable Guest_Count."""
+    named = (n.get("name", "") for tag in ("decision", "inputData", "variable") for n in root.iter(space + tag))
+    words = sorted({name for name in named if len(name.split()) > 1}, key=len, reverse=True)
+    if not words:
+        return
+    phrase = re.compile(r"\b(?:" + "|".join(r"\s+".join(map(re.escape, name.split())) for name in words) + r")\b")
+    for holder in root.iter(f"{space}text"):
+        parts = re.split(r'("(?:[^"\\]|\\.)*")', holder.text or "")
+        parts[::2] = [phrase.sub(lambda found: _one_word(found[0]), part) for part in parts[::2]]
+        holder.text = "".join(parts)
+
+
+def _one_word(name: str) -> str:
+    return re.sub(r"\W+", "_", name.strip())
+
+
+def _decision(node: Xml, space: str) -> Decision:
+    table, literal = node.find(f"{space}decisionTable"), node.find(f"{space}literalExpression")
+    if table is not None:
+        decision = _table(node.get("id", ""), table, space)
+    elif literal is not None:
+        decision = _literal(node, literal, space)
+    else:
+        raise ScriptRefused("is neither a decision table nor an expression", 1, "draw a decision table")
+    variable = node.find(f"{space}variable")
+    names = (node.get("id", ""), node.get("name", ""), variable.get("name", "") if variable is not None else "")
+    words = dict.fromkeys(word for name in names if _NAME.fullmatch(word := _one_word(name)) and word[0] != "_")
+    return replace(decision, aliases=tuple(words))
+
+
+def _with_needed(decision: Decision, needed: list[Decision]) -> Decision:
+    """A decision with what it needs before it, each once as it stands in the lines."""
+    lines: list[str] = []
+    hidden: dict[str, None] = {}
+    for one in needed:
+        bound = one.bound()
+        lines += [*one.lines, *(f"{name} = {value}" for name, value in bound.items())]
+        hidden |= dict.fromkeys((*one.hidden, *bound))
+    twice = next((name for name in decision.outputs if name in hidden), "")
+    if twice:
+        raise ScriptRefused(f"its output {twice} has the name of what it needs", 1, "rename one of them")
+    if len(lines) > MAX_LINES:
+        raise ScriptRefused("needs too many decisions", 1, "divide it between two business rule tasks")
+    return replace(decision, lines=(*lines, *decision.lines), hidden=tuple(hidden))
 
 
 def _text(node: Xml | None, space: str) -> str:
@@ -88,7 +166,7 @@ def _text(node: Xml | None, space: str) -> str:
 
 def _literal(node: Xml, literal: Xml, space: str) -> Decision:
     variable = node.find(f"{space}variable")
-    name = variable.get("name", "") if variable is not None else ""
+    name = _one_word(variable.get("name", "") if variable is not None else node.get("name", ""))
     _checked(name)
     value = feel.expression(_text(literal, space))
     return Decision(node.get("id", ""), (name,), True, False, (f"_hits = [{{{name!r}: {value}}}]",))

@@ -6,7 +6,7 @@ import pytest
 
 from app.engines.spiff import checks, feel
 from app.engines.spiff.subset import ScriptRefused
-from tests.engines.spiff.conformance.rules import ENTRY, deciding, table
+from tests.engines.spiff.conformance.rules import ENTRY, deciding, inside, needing, table
 from tests.engines.spiff.test_checks import File
 
 PRIORITY = 'hitPolicy="PRIORITY"'
@@ -43,10 +43,22 @@ def test_a_table_that_cannot_run_is_refused(dmn: bytes, problem: tuple[str, str,
     assert problems(dmn) == [problem]
 
 
-def test_a_decision_that_needs_another_is_refused() -> None:
-    needs = b'<informationRequirement><requiredDecision href="#e" /></informationRequirement><decisionTable'
-    found = problems(table("x", "o", "> 1 | 1").replace(b"<decisionTable", needs))
-    assert found == [("d", "needs another decision", "put both into one table, or into two business rule tasks")]
+@pytest.mark.parametrize(
+    ("needed", "message", "fix"),
+    [
+        ("e", "needs the decision 'e', which is not in its file", "put both into one file"),
+        ("d", "needs 'd', which needs it in turn", "take one of the requirements out"),
+    ],
+)
+def test_a_decision_whose_needs_cannot_be_met_is_refused(needed: str, message: str, fix: str) -> None:
+    needs = f'<informationRequirement><requiredDecision href="#{needed}" /></informationRequirement><decisionTable'
+    found = problems(table("x", "o", "> 1 | 1").replace(b"<decisionTable", needs.encode()))
+    assert found == [("d", message, fix)]
+
+
+def test_an_output_with_the_name_of_what_is_needed_is_refused() -> None:
+    same = inside(table("x", "o", "> 1 | 1"))
+    assert problems(needing(same, same)) == [("d", "its output o has the name of what it needs", "rename one of them")]
 
 
 def test_one_entry_of_a_decision_with_two_outputs_is_refused() -> None:

@@ -42,6 +42,9 @@ def _check(model: Model, node: Xml, own: str, decision: Decision | None) -> None
     elif (variable and not _NAME.fullmatch(variable)) or mapping not in _MAPPINGS:
         model.report("decision-table", node, f"cannot give its result as {variable or mapping!r}",
                      "name a variable, and one of Camunda's mappings of a decision's result")  # fmt: skip
+    elif variable in decision.hidden:
+        model.report("decision-table", node, f"its result {variable} has the name of a decision that it needs",
+                     "rename the result")  # fmt: skip
     elif mapping in ("singleEntry", "collectEntries") and len(decision.outputs) != 1:
         model.report("decision-table", node, f"takes one entry of a decision with {len(decision.outputs)} outputs",
                      "map the result as singleResult or resultList")  # fmt: skip

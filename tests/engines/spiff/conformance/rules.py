@@ -83,3 +83,31 @@ _decides("result as one dictionary", _TWO, {"x": 2}, {"o": 1, "q": 2},
          'camunda:resultVariable="r" camunda:mapDecisionResult="singleResult"')  # fmt: skip
 _decides("without a result variable each output is one", table("x", "o|q", "> 1 | 1 | 2"), {"x": 7}, None, "",
          variables={"o": 1, "q": 2})  # fmt: skip
+
+
+def needing(first: str, second: str) -> bytes:
+    """A decision `d` that needs the decision `m`; each is what stands inside it."""
+    return (
+        f'<definitions xmlns="{_DMN}" id="dmn" name="dmn" namespace="x"><decision id="d" name="d">'
+        '<informationRequirement id="n"><requiredDecision href="#m" /></informationRequirement>'
+        f'{first}</decision><decision id="m" name="Guest Count">{second}</decision></definitions>'
+    ).encode()
+
+
+def inside(dmn: bytes) -> str:
+    """The table of a file of one decision."""
+    return dmn.decode().partition('name="d">')[2].partition("</decision>")[0]
+
+
+_decides("a decision that needs another, known by its output",
+         needing(inside(table("g", "o", "> 5 | 1", "<= 5 | 2", policy='hitPolicy="UNIQUE"')),
+                 inside(table("x", "g", "> 1 | 9", "<= 1 | 3"))),
+         {"x": 7}, 1, variables={"r": 1, "g": None})  # fmt: skip
+_decides("a decision that needs another, known by its name of two words",
+         needing(inside(table("Guest Count + 1", "o", "> 5 | 1", "<= 5 | 2")),
+                 "<literalExpression><text>x * 2</text></literalExpression>"),
+         {"x": 1}, 2, variables={"r": 2, "Guest_Count": None})  # fmt: skip
+_decides("a decision that needs one with several hits",
+         needing(inside(table("sum(g)", "o", "> 10 | 1", "<= 10 | 2")),
+                 inside(table("x", "g", "> 1 | 9", "> 2 | 3", policy='hitPolicy="COLLECT"'))),
+         {"x": 7}, 1)  # fmt: skip
