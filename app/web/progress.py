@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from markupsafe import Markup
 
+from app.engines.spiff.comparison import compare
 from app.engines.spiff.dry_run import DryRun
 from app.engines.spiff.models import StoredModel
 from app.engines.spiff.records import InstanceView, TaskView
@@ -65,3 +67,25 @@ class Tried:
     @cached_property
     def drawing(self) -> Markup | None:
         return diagram.draw(self.model, self.done, (), self.trouble)
+
+
+class Compared:
+    """A version beside the one before it, None for a process that is new; drawn with what came, changed and went."""
+
+    def __init__(
+        self, old: CompiledModel | None, new: CompiledModel, standing: Mapping[str, int], old_version: int
+    ) -> None:
+        self.old, self.new, self.old_version = old, new, old_version
+        self.differences = compare(old, new, standing) if old else []
+        self.running = sum(one.running for one in self.differences)
+
+    def _of(self, kind: str) -> list[str]:
+        return [one.element_id for one in self.differences if one.kind == kind]
+
+    @cached_property
+    def before(self) -> Markup | None:
+        return diagram.draw(self.old, (), self._of("changed"), self._of("removed")) if self.old else None
+
+    @cached_property
+    def after(self) -> Markup | None:
+        return diagram.draw(self.new, self._of("added"), self._of("changed"), ())

@@ -83,6 +83,7 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "instance with an incident": ("ops", stopped),
     "models": ("modeler", "/models"),
     "model": ("modeler", f"/models/{APPOINTMENT}"),
+    "compare": ("modeler", f"/models/{APPOINTMENT}/compare"),
     "dry run": ("modeler", f"/models/{APPOINTMENT}/dry-run"),
     "operations": ("ops", "/ops?q=nothing"),
     "schedules": ("ops", "/schedules"),
@@ -127,8 +128,10 @@ async def test_a_page_is_sound_at_both_widths(browser: Browser, served: Served, 
             await person.sign_in(user)
         page = await person.open(path)
         await expect(page.locator("h1")).to_have_count(1)
-        if await page.locator(".plain-diagram").count():
-            await expect(page.locator(".plain-diagram")).to_be_hidden()  # the drawing of bpmn-js has taken its place
+        if await page.locator("[data-xml] .plain-diagram").count():
+            await expect(
+                page.locator("[data-xml] .plain-diagram")
+            ).to_be_hidden()  # the drawing of bpmn-js has taken its place
         assert await person.faults() == []
         assert await person.overflow() <= 0
         assert await page.evaluate("document.title.includes('DAMS')")
@@ -249,6 +252,38 @@ async def test_a_model_is_deployed_and_a_broken_one_refused(browser: Browser, se
         await expect(page.get_by_role("status").first).to_contain_text("is deployed as version 1")
         await page.get_by_role("button", name="Start", exact=True).click()
         await expect(page.get_by_role("status").first).to_contain_text("its first task is for others")
+
+
+async def test_a_changed_model_is_compared_walked_and_deployed_with_who_stands_on_what(
+    browser: Browser, served: Served, size: str
+) -> None:
+    name = f"Compared_{size}"
+    old = drawing.sequence(name, drawing.user_task("Ask", drawing.field("n")), drawing.script("Add", "m = 1"))
+    served.deploy(old)
+    served.start(name)
+    new = drawing.sequence(
+        name, drawing.user_task("Ask", drawing.field("n", "long", required=True)), drawing.script("Twice", "m = n * 2")
+    )
+    async with somebody(browser, served, size) as person:
+        await person.sign_in("modeler")
+        page = await person.open("/models")
+        await page.get_by_label("Files").set_input_files(
+            {"name": "changed.bpmn", "mimeType": "text/xml", "buffer": new}
+        )
+        await page.get_by_role("button", name="Compare").click()
+        differs = page.get_by_role("region", name="What differs")
+        await expect(differs).to_contain_text("1 running instance stands on changed or removed elements")
+        await expect(differs.get_by_role("row").filter(has_text="userTask Ask")).to_contain_text("form")
+        await expect(differs.get_by_role("row").filter(has_text="scriptTask Add")).to_contain_text("removed")
+        assert await person.faults() == []
+        assert await person.overflow() <= 0
+        await page.get_by_role("button", name="Dry run").click()
+        await expect(page.get_by_role("region", name="Result")).to_contain_text("Every element was reached")
+        await page.get_by_label("Note").fill("twice")
+        await page.get_by_role("button", name="Deploy").click()
+        await expect(page.get_by_role("status").first).to_contain_text("is deployed as version 2")
+        await page.get_by_role("link", name="compare with 1").click()
+        await expect(page.get_by_role("region", name="What differs")).to_contain_text("Twice")
 
 
 async def test_a_new_field_shows_up_by_redeploying_alone(browser: Browser, served: Served) -> None:

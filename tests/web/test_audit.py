@@ -41,6 +41,7 @@ WAITING = drawing.sequence(
 NOTHING_CHANGES = {
     "api_models.check",
     "api_dry_runs.walk",
+    "models.preview",
     "models.try_out",
     "language.choose",
     "tasks.draft",

@@ -303,6 +303,8 @@ async def test_a_hostile_file_is_refused_with_what_to_do(
 def test_a_page_without_a_chosen_file_says_so(visitor: Callable[[str], Visitor]) -> None:
     assert "Choose a .bpmn file first." in visitor("modeler").post("/models", 422).text
     assert "Choose a .bpmn file first." in visitor("modeler").post("/models/dry-run", 422).text
+    assert "Choose a .bpmn file first." in visitor("modeler").post("/models/compare", 422).text
+    assert "name" in visitor("modeler").post("/models/compare", 400, kept="m.bpmn:not base64!").text
 
 
 def test_a_model_with_warnings_needs_a_note(visitor: Callable[[str], Visitor]) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
+
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.core.errors import Conflict, ModelRefused
+from app.core.errors import BadRequest, Conflict, ModelRefused, NotFound
 from app.core.ids import uuid7
-from app.db.session import reading
+from app.db.session import Session, reading
 from app.engines import deployments
-from app.engines.spiff import dry_run, models
+from app.engines.spiff import comparison, dry_run, models
+from app.engines.spiff.models import StoredModel
 from app.engines.spiff.specs import BundleFile
-from app.web.progress import Progress, Tried
+from app.web.progress import Compared, Progress, Tried
 from app.web.security import actor, allow, signed_in
 
 blueprint = Blueprint("models", __name__)
@@ -99,7 +102,7 @@ async def try_out() -> str | tuple[str, int]:
         return await _page(error="What runs on Zeebe is not walked here: deploy it and start it there."), 422
     runs = {one.process_id: one for one in await dry_run.of_report(report)}
     tried = [Tried(model, runs[model.process_id]) for model in report.models if model.process_id in runs]
-    return render_template("dry_run.html", tried=tried, problems=report.problems)
+    return render_template("dry_run.html", tried=tried, problems=report.problems, kept=_kept(files))
 
 
 @blueprint.get("/models/<process_id>/dry-run")
@@ -114,13 +117,67 @@ async def walk(process_id: str) -> str:
     return render_template("dry_run.html", tried=[tried], problems=[], version=model.version)
 
 
-def _version() -> int | None:
-    asked = request.args.get("version", "")
+@blueprint.post("/models/compare")
+@allow(*DRAW)
+async def preview() -> str | tuple[str, int]:
+    """The chosen files beside what is deployed, to be deployed from there; nothing is stored yet."""
+    files = _chosen()
+    if not files:
+        return await _page(error="Choose a .bpmn file first."), 422
+    report = await deployments.check(files)
+    if not report.ok:
+        return await _page(problems=report.problems), 422
+    pairs: list[Compared] = []
+    async with reading() as session:
+        for model in report.models:
+            old = await _active(session, model.process_id)
+            at = await comparison.standing(session, model.process_id) if old else {}
+            pairs.append(Compared(old.compiled() if old else None, model, at, old.version if old else 0))
+    return render_template("compare.html", pairs=pairs, problems=report.problems, kept=_kept(files), new_version=None)
+
+
+@blueprint.get("/models/<process_id>/compare")
+@allow("modeler", "admin", "ops")
+async def compare(process_id: str) -> str:
+    """Two deployed versions, `old` and `new`; else the active one and the one before it."""
+    async with reading() as session:
+        rows = await models.versions(session, process_id)
+        new = _version("new") or next((row.version for row in rows if row.active), rows[0].version)
+        earlier = [row.version for row in rows if row.version < new]
+        old = _version("old") or (earlier[0] if earlier else new)
+        first, second = [await models.find(session, process_id, version) for version in (old, new)]
+        at = await comparison.standing(session, process_id, [old])
+    pair = Compared(first.compiled() if old != new else None, second.compiled(), at, old)
+    return render_template("compare.html", pairs=[pair], problems=[], kept=[], new_version=new)
+
+
+async def _active(session: Session, process_id: str) -> StoredModel | None:
+    try:
+        return await models.find(session, process_id)
+    except NotFound:
+        return None
+
+
+def _version(name: str = "version") -> int | None:
+    asked = request.args.get(name, "")
     return int(asked) if asked.isdecimal() and len(asked) < 9 else None
 
 
+def _kept(files: list[BundleFile]) -> list[str]:
+    """The files for the next form of the same page, so that they are not chosen again."""
+    return [f"{file.name}:{b64encode(file.content).decode()}" for file in files]
+
+
 def _chosen() -> list[BundleFile]:
-    return [BundleFile((file.filename or "")[:200], file.read()) for file in request.files.getlist("file") if file]
+    """The files of the form, and those that a page before kept in it as `name:base64`."""
+    files = [BundleFile((file.filename or "")[:200], file.read()) for file in request.files.getlist("file") if file]
+    for one in request.form.getlist("kept"):
+        name, _, content = one.rpartition(":")
+        try:
+            files.append(BundleFile(name[:200], b64decode(content, validate=True)))
+        except ValueError:
+            raise BadRequest("kept holds names and base64, as the page before made them.") from None
+    return files
 
 
 def _where(engine: str) -> str:
