@@ -37,6 +37,8 @@ REPLAY = (
     """update engine_run set status = 'requested', started_at = null,
            external_id = case when engine = 'zeebe' then null else external_id end
        where status = 'running' and engine in ('temporal', 'celery', 'zeebe', 'http', 'mail')""",
+    # A broker that begins anew gives the numbers of its instances out again.
+    "update engine_run set external_id = null where engine = 'zeebe' and ended_at is not null",
     "delete from worker_heartbeat",
 )
 

@@ -18,18 +18,31 @@ from app.engines import runs
 
 ENGINE = "zeebe"
 
-_TAKE = text("""
+# A broker that begins anew gives its keys out again: a row of another job under the key says nothing about this one.
+_SAME = """(j.type = excluded.type and j.instance_key = excluded.instance_key
+    and j.element_instance_key = excluded.element_instance_key
+    and (excluded.run_id is null or j.run_id is not distinct from excluded.run_id))"""
+_TAKE = text(f"""
     with run as (
         select id, status, external_id from engine_run where id = :run_id),
     job as (
         insert into zeebe_job as j (key, run_id, type, process_id, element_id, element_instance_key, instance_key,
                                     attempts)
         values (:key, (select id from run), :type, :process_id, :element_id, :element_instance_key, :instance_key, 1)
-        on conflict (key) do update set attempts = j.attempts + (j.state = 'active')::int
+        on conflict (key) do update set
+            attempts = case when {_SAME} then j.attempts + (j.state = 'active')::int else 1 end,
+            state = case when {_SAME} then j.state else 'active' end,
+            result = case when {_SAME} then j.result end,
+            error = case when {_SAME} then j.error end,
+            started_at = case when {_SAME} then j.started_at else now() end,
+            ended_at = case when {_SAME} then j.ended_at end,
+            run_id = case when {_SAME} then j.run_id else excluded.run_id end,
+            type = excluded.type, process_id = excluded.process_id, element_id = excluded.element_id,
+            element_instance_key = excluded.element_instance_key, instance_key = excluded.instance_key
         returning j.*)
     select job.state, job.attempts, job.result, job.error, run.id as run_id, run.status, run.external_id
     from job left join run on true
-""").columns(result=JSONB)
+""").columns(result=JSONB)  # noqa: S608 - constants of this module
 
 
 @dataclass(frozen=True, slots=True)
