@@ -194,7 +194,7 @@ class FlatProcess(ProcessParser):
         self.parsers = {}
         self.spec.further = {"undone_by": self.node.get("undoneInsideBy"), "enough": self.node.get("enough")}
         begins = [*starts, *self.node.iterchildren(LISTENER), *self.xpath("./*[@isForCompensation='true']")]
-        todo = [node.get("id") for node in begins]
+        todo = [node.get("id") for node in reversed(begins)]  # the first of the file is read first
         reached = set(todo)
         while todo:
             for target in self._read(todo.pop()):

@@ -37,7 +37,7 @@ feature(
         "p", BEGINS, catch("a", "message", "m1"), catch("b", "signal", "s1"), script("c", "x = 1"),
         END, path("g", "a", "c", "end"), path("g", "b", "c"), before=NAMES,
     ),
-    done="b c end",
+    done="a c end",
 )  # fmt: skip
 
 
