@@ -16,7 +16,7 @@ from app.cli import output
 from app.cli.connection import Connection, connected
 
 if TYPE_CHECKING:
-    from app.engines.spiff.dry_run import DryRun, Move
+    from app.engines.spiff.dry_run import DryRun, Move, Verdict
     from app.engines.spiff.specs import CheckReport
 
 files_argument = click.argument(
@@ -96,8 +96,9 @@ DRY_RUN_EXAMPLES = """
 \b
 Examples:
   dams dry-run visit.bpmn
+  dams dry-run visit.bpmn visit.test.json
   dams dry-run visit.bpmn --seconds 30 --junit > dry-run.xml
-Exit code: 0 everything reached, 1 something was not, 2 something fails or the model is refused.
+Exit code: 0 everything reached, 1 something was not, 2 something fails, a case does not hold, a model is refused.
 """
 
 
@@ -109,26 +110,33 @@ Exit code: 0 everything reached, 1 something was not, 2 something fails or the m
 @click.option("--json", "form", flag_value="json", help="The answer of POST /api/v1/dry-runs.")
 @click.option("--junit", "form", flag_value="junit", help="JUnit XML: what fails or is not reached is a failure.")
 def dry_run(files: tuple[Path, ...], seconds: float, form: str | None) -> None:
-    """Walk models with generated entries until every element was reached, without a service.
+    """Walk models with generated entries until every element was reached, and play their test cases (NAME.test.json).
 
     Nothing is stored. Work of other engines and bookings are taken as done.
     """
     from app.engines.spiff import dry_run as dry
     from app.engines.spiff.specs import BundleFile, check_bundle
 
-    report = check_bundle([BundleFile(str(path), path.read_bytes()) for path in files])
+    read = [BundleFile(str(path), path.read_bytes()) for path in files]
+    report = check_bundle([file for file in read if not dry.is_cases(file.name)])
+    held = dry.run([file for file in read if dry.is_cases(file.name)], report.models, datetime.now(UTC))
     walked = [dry.walk(one, datetime.now(UTC), seconds=seconds) for one in report.models if one.engine == "spiff"]
     failed = not report.ok or any(one.failures or one.unfilled for one in walked)
+    failed = failed or not all(one.holds for one in held)
     if form == "json":
         problems = [asdict(problem) for problem in report.problems]
-        output.as_json({"ok": not failed, "problems": problems, "models": [one.as_dict() for one in walked]})
+        cases = [{**asdict(one), "holds": one.holds} for one in held]
+        models = [one.as_dict() for one in walked]
+        output.as_json({"ok": not failed, "problems": problems, "models": models, "cases": cases})
     elif form == "junit":
-        _print_walked_as_junit(report, walked)
+        _print_walked_as_junit(report, walked, held)
     else:
         for line in output.problem_lines(asdict(problem) for problem in report.problems if problem.severity == "error"):
             click.echo(line)
         for one in walked:
             click.echo("\n".join(_walked_lines(one)))
+        for one in held:
+            click.echo(f"  case {output.plain(one.name)}: {output.plain(one.said) or 'holds'}")
     sys.exit(2 if failed else 1 if any(one.missed for one in walked) else 0)
 
 
@@ -150,7 +158,7 @@ def _move_line(move: Move) -> str:
     return f"{move.kind} {move.element_id}" + (f": {given}" if given else "")
 
 
-def _print_walked_as_junit(report: CheckReport, walked: Sequence[DryRun]) -> None:
+def _print_walked_as_junit(report: CheckReport, walked: Sequence[DryRun], held: Sequence[Verdict]) -> None:
     root = ElementTree.Element("testsuites", name="dams dry-run")
     errors = [asdict(problem) for problem in report.problems if problem.severity == "error"]
     if errors:
@@ -171,6 +179,15 @@ def _print_walked_as_junit(report: CheckReport, walked: Sequence[DryRun]) -> Non
             case = ElementTree.SubElement(suite, "testcase", classname=run.process_id, name=name)
             if name in bad:
                 ElementTree.SubElement(case, "failure", message=output.plain(bad[name]))
+    if held:
+        broken = str(sum(not one.holds for one in held))
+        suite = ElementTree.SubElement(
+            root, "testsuite", name="cases", tests=str(len(held)), failures=broken, errors="0"
+        )
+        for verdict in held:
+            case = ElementTree.SubElement(suite, "testcase", classname=verdict.process_id, name=verdict.name)
+            if not verdict.holds:
+                ElementTree.SubElement(case, "failure", message=output.plain(verdict.said))
     click.echo(ElementTree.tostring(root, encoding="unicode", xml_declaration=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -67,6 +68,23 @@ def test_a_dry_run_shows_what_fails_and_the_way_there(dams: CommandLine, broken:
     (suite,) = root.findall("testsuite")
     assert (suite.get("name"), suite.get("failures")) == ("Halves", "1")
     assert "error: Steal" in dams("dry-run", str(broken), code=2).out
+
+
+def test_a_dry_run_plays_the_test_cases_beside_the_model(dams: CommandLine, tmp_path: Path) -> None:
+    model, cases = tmp_path / "doubles.bpmn", tmp_path / "doubles.test.json"
+    model.write_bytes(
+        sequence("Doubles", user_task("Ask", field("n", "long", required=True)), script("Two", "m = n * 2"))
+    )
+    step = {"do": "form", "element": "Ask", "given": {"n": 4}}
+    case = {"name": "four", "steps": [step], "data": {"m": 8}}
+    cases.write_text(json.dumps({"process": "Doubles", "cases": [case, {**case, "name": "wrong", "data": {"m": 9}}]}))
+    *_, first, second = dams("dry-run", str(model), str(cases), code=2).out.splitlines()
+    assert (first, second) == ("  case four: holds", "  case wrong: m is 8 and not 9")
+    junit = dams("dry-run", str(model), str(cases), "--junit", code=2).out
+    root = ElementTree.fromstring(junit)  # noqa: S314 - our own output
+    assert [suite.get("failures") for suite in root.findall("testsuite")] == ["0", "1"]
+    answer = dams("dry-run", str(model), str(cases), "--json", code=2).json()
+    assert [one["holds"] for one in answer["cases"]] == [True, False]
 
 
 def test_junit_counts_errors_as_failures_and_a_sound_file_as_passed(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.core.root import ROOT
 from tests.conftest import PASSWORD_OF_ALL
 from tests.drawing import field, script, sequence, user_task
 from tests.web.conftest import API, APPOINTMENT, ENTRIES, Caller, some_id, value
@@ -133,6 +134,10 @@ def test_a_dry_run_says_what_was_reached_and_what_fails_and_stores_nothing(calle
     assert failing["ok"] is False
     (failure,) = failing["models"][0]["failures"]
     assert (failure["element_id"], failure["moves"][1]["given"]) == ("Halve", {"amount": None})
+    cases = upload((ROOT / "bpmn/tests/appointment.test.json").read_bytes(), "appointment.test.json")
+    played = modeler("POST", "/dry-runs", data={"file": [upload(MODEL.read_bytes(), MODEL.name), cases]})
+    assert played["ok"]
+    assert [one["holds"] for one in played["cases"]] == [True, True]
     refused = modeler("POST", "/dry-runs", data={"file": upload(b"<not-bpmn/>")})
     assert (refused["ok"], refused["models"]) == (False, [])
     assert refused["problems"]

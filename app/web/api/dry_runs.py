@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -52,16 +53,30 @@ class DryRun(BaseModel):
     spent: bool
 
 
+class CaseVerdict(BaseModel):
+    """How a test case went; `said` is why it does not hold."""
+
+    process_id: str
+    name: str
+    holds: bool
+    said: str
+    path: list[str]
+
+
 class DryRunAnswer(BaseModel):
     ok: bool
     problems: list[Problem]
     models: list[DryRun]
+    cases: list[CaseVerdict]
 
 
 @group.operation("POST", "/dry-runs", roles=DRAW, files=True, answer=DryRunAnswer, errors=(413,))
 async def walk(_given: object) -> dict[str, Any]:
-    """Walk the models of a bundle with generated entries; nothing is stored and nothing outside is reached"""
-    report = await models.check(bundle())
+    """Walk a bundle's models with generated entries and play its test cases; nothing is stored"""
+    files = bundle()
+    report = await models.check([file for file in files if not dry_run.is_cases(file.name)])
+    held = [{**asdict(one), "holds": one.holds} for one in await dry_run.held(files, report)]
     walked = [one.as_dict() for one in await dry_run.of_report(report)]
     ok = report.ok and not any(one["failures"] or one["unfilled"] for one in walked)
-    return {"ok": ok, "problems": report.problems, "models": walked}
+    ok = ok and all(one["holds"] for one in held)
+    return {"ok": ok, "problems": report.problems, "models": walked, "cases": held}

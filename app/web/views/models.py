@@ -95,14 +95,16 @@ async def try_out() -> str | tuple[str, int]:
     files = _chosen()
     if not files:
         return await _page(error="Choose a .bpmn file first."), 422
-    report = await models.check(files)
+    report = await models.check([file for file in files if not dry_run.is_cases(file.name)])
     if not report.ok:
         return await _page(problems=report.problems), 422
     if not any(model.engine == "spiff" for model in report.models):
         return await _page(error="What runs on Zeebe is not walked here: deploy it and start it there."), 422
     runs = {one.process_id: one for one in await dry_run.of_report(report)}
     tried = [Tried(model, runs[model.process_id]) for model in report.models if model.process_id in runs]
-    return render_template("dry_run.html", tried=tried, problems=report.problems, kept=_kept(files))
+    held = await dry_run.held(files, report)
+    kept = _kept([file for file in files if not dry_run.is_cases(file.name)])
+    return render_template("dry_run.html", tried=tried, problems=report.problems, kept=kept, held=held)
 
 
 @blueprint.get("/models/<process_id>/dry-run")

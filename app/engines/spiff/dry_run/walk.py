@@ -10,18 +10,18 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
 from app.engines.spiff import starts, steps
 from app.engines.spiff.blueprints import LoadedSpec
-from app.engines.spiff.dry_run import entries, hints, reasons
+from app.engines.spiff.dry_run import entries, hints, moves, reasons
 from app.engines.spiff.dry_run.hints import Hints
 from app.engines.spiff.dry_run.report import DryRun, Failure, Move, is_node
 from app.engines.spiff.elements import LOSSES
 from app.engines.spiff.limits import bounds
-from app.engines.spiff.outcome import NamedEvent, OpenTask, Outcome, Waiting
+from app.engines.spiff.outcome import OpenTask, Outcome, Waiting
 from app.engines.spiff.specs import CompiledModel, load_spec
 
 MOST_STEPS, MOST_MOVES = 4_000, 200
@@ -144,7 +144,7 @@ class _Search:
         self.ways += 1
         others: list[list[Way]] = []
         visits: dict[str, int] = {}
-        moves: list[Move] = []
+        made: list[Move] = []
         at: _Walked | None = None
         possible = self.starts
         for _ in range(MOST_MOVES):
@@ -155,8 +155,8 @@ class _Search:
             if visits[chosen.key] == 1:
                 others.append(_others(way, chosen, possible))
             number = (way.choice(chosen.key) + (visits[chosen.key] - 1) // ROUNDS) % len(chosen.moves)
-            moves.append(chosen.moves[number])
-            at = self._moved(at, chosen, number, moves)
+            made.append(chosen.moves[number])
+            at = self._moved(at, chosen, number, made)
             if at is None:
                 break
             if at.outcome.status != "running" and not at.outcome.incidents:
@@ -173,60 +173,41 @@ class _Search:
                     return one
         return min(possible, key=lambda one: visits.get(one.key, 0) // ROUNDS)
 
-    def _moved(self, at: _Walked | None, chosen: Happening, number: int, moves: list[Move]) -> _Walked | None:
+    def _moved(self, at: _Walked | None, chosen: Happening, number: int, made: list[Move]) -> _Walked | None:
         """Where a move leads, from memory where it was made before; None where it cannot be made."""
         after = self.roots if at is None else at.after
         key = (chosen.key, number)
         if key not in after:
-            after[key] = self._made(at, chosen, chosen.moves[number], moves)
+            after[key] = self._made(at, chosen, chosen.moves[number], made)
         return after[key]
 
-    def _made(self, at: _Walked | None, chosen: Happening, move: Move, moves: list[Move]) -> _Walked | None:
+    def _made(self, at: _Walked | None, chosen: Happening, move: Move, made: list[Move]) -> _Walked | None:
         self.steps += 1
-        now = self.now if at is None else at.now
-        if isinstance(chosen.at, Waiting) and chosen.at.due_at is not None:
-            now = max(now, chosen.at.due_at)
-        outcome = self._step(at, chosen, move, now)
+        now = moves.time_of(chosen.at, self.now if at is None else at.now)
+        if at is None or chosen.at is None:
+            outcome: Outcome | None = moves.begin(self.spec, move, now)
+        else:
+            outcome = moves.make(self.spec, at.outcome, move, chosen.at, now)
         while outcome is not None and outcome.unfinished and not self._spent():
-            self._note(outcome, moves)
+            self._note(outcome, made)
             outcome = steps.proceed(self.spec, outcome.state, bounds=bounds(), now=now)
         if outcome is None:
             return None
-        self._note(outcome, moves)
+        self._note(outcome, made)
         return _Walked(outcome, now, self._happenings(outcome))
 
-    def _step(self, at: _Walked | None, chosen: Happening, move: Move, now: datetime) -> Outcome | None:
-        spec, given, limits = self.spec, dict(move.given), bounds()
-        if at is None:
-            start = None if move.kind == "start" else move.element_id
-            return steps.start(spec, given, bounds=limits, now=now, at=start)
-        state, target = at.outcome.state, chosen.at
-        match move.kind:
-            case "form" if isinstance(target, OpenTask):
-                return steps.complete(spec, state, target.id, given, bounds=limits, now=now)
-            case "job" if isinstance(target, Waiting):
-                return steps.answer(spec, state, target.task_id, given, bounds=limits, now=now)
-            case "error" if isinstance(target, Waiting):
-                code = str(given["code"])
-                return steps.refuse(spec, state, target.task_id, code, "dry run", bounds=limits, now=now)
-            case "message" | "signal" if isinstance(target, Waiting):
-                event = NamedEvent(move.kind, target.name, given)
-                return steps.deliver(spec, state, event, bounds=limits, now=now)
-            case _:
-                return steps.proceed(spec, state, bounds=limits, now=now + timedelta(milliseconds=1))
-
-    def _note(self, outcome: Outcome, moves: list[Move]) -> None:
+    def _note(self, outcome: Outcome, made: list[Move]) -> None:
         for entry in outcome.trace:
             if entry.element_id in self.wanted and entry.event != "cancelled":
                 self.reached.setdefault(entry.element_id)
             if entry.event == "completed":
                 self.passed.add(entry.element_id)
         for one in outcome.incidents:
-            if one.code == "name-not-set" and self._needs(one.message.partition(" ")[0], moves[0]):
+            if one.code == "name-not-set" and self._needs(one.message.partition(" ")[0], made[0]):
                 continue
             key = (one.element_id, one.message)
-            if key not in self.failures or len(moves) < len(self.failures[key].moves):
-                self.failures[key] = Failure(one.element_id, one.code, one.message, one.line, tuple(moves))
+            if key not in self.failures or len(made) < len(self.failures[key].moves):
+                self.failures[key] = Failure(one.element_id, one.code, one.message, one.line, tuple(made))
 
     def _faults(self) -> Iterator[Failure]:
         """What failed, but for what only a guessed value did where another one went through."""
@@ -271,8 +252,8 @@ class _Search:
         for event in events:
             payloads = [{}, *self._unset()] if event.kind != "timer" else [{}]
             kind = "timer" if event.kind == "timer" else "signal" if event.kind == "signal" else "message"
-            moves = tuple(Move(kind, event.element_id, one) for one in payloads)
-            found.append(Happening(f"start {event.element_id} {event.name}", moves))
+            begun = tuple(Move(kind, event.element_id, one) for one in payloads)
+            found.append(Happening(f"start {event.element_id} {event.name}", begun))
         return found
 
     def _unset(self) -> list[dict[str, Any]]:
@@ -297,24 +278,24 @@ class _Search:
         form = self.model.forms.get(task.element_id)
         given = entries.of(form, self.hints, task.values) if form and form.fields else [{}]
         given += [{**given[0], **lost} for lost in self.losses[: len(given)]]
-        moves = tuple(Move("form", task.element_id, one) for one in given)
-        return Happening(f"form {task.element_id}", moves, task)
+        entered = tuple(Move("form", task.element_id, one) for one in given)
+        return Happening(f"form {task.element_id}", entered, task)
 
     def _event(self, waiting: Waiting) -> Happening | None:
         own = waiting.element_id
         match waiting.kind:
             case "timer":
-                moves: Iterator[Move] = iter([Move("timer", own, {})])
+                ways: Iterator[Move] = iter([Move("timer", own, {})])
             case "job":
                 answers = [Move("job", own, one) for one in [{}, *self._unset()]]
                 errors = [Move("error", own, {"code": code}) for code in self._codes()]
-                moves = iter([*answers, *errors])
+                ways = iter([*answers, *errors])
             case "message" | "signal":
                 kind = waiting.kind
-                moves = (Move(kind, own, one) for one in [{}, *self._unset()])
+                ways = (Move(kind, own, one) for one in [{}, *self._unset()])
             case "conditional":
                 return None  # it happens by itself as soon as the data are so
-        return Happening(f"{waiting.kind} {own} {waiting.name}", tuple(moves), waiting)
+        return Happening(f"{waiting.kind} {own} {waiting.name}", tuple(ways), waiting)
 
     def _codes(self) -> list[str]:
         return reasons.error_codes(self.model)
