@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -21,7 +21,6 @@ from app.engines.spiff.values import shown
 
 SUFFIX = ".test.json"
 MOST_STEPS = 500
-WAITS: dict[str, MoveKind] = {"timer": "timer", "message": "message", "signal": "signal", "job": "job"}
 
 
 class Step(BaseModel):
@@ -65,7 +64,7 @@ class Verdict:
     process_id: str
     name: str
     said: str
-    path: tuple[str, ...] = field(default=())
+    path: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -94,8 +93,7 @@ def run(files: Sequence[BundleFile], models: Sequence[CompiledModel], now: datet
         try:
             read_ = read(file)
         except Invalid as error:
-            said = "; ".join(f"{name}: {text}" for name, text in error.errors.items())
-            verdicts.append(Verdict("", file.name, said))
+            verdicts.append(Verdict("", file.name, _text(error)))
             continue
         model = known.get(read_.process)
         if model is None:
@@ -181,7 +179,7 @@ def _at(outcome: Outcome, step: Step) -> OpenTask | Waiting | None:
 
 def _open(outcome: Outcome) -> str:
     found = [f"form {one.element_id}" for one in outcome.open_tasks]
-    found += [f"{WAITS.get(one.kind, one.kind)} {one.element_id}" for one in outcome.waiting]
+    found += [f"{one.kind} {one.element_id}" for one in outcome.waiting]
     found += [f"{one.element_id} failed: {one.message}" for one in outcome.incidents]
     return ", ".join(found) or f"the instance is {outcome.status}"
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
@@ -247,15 +248,16 @@ class _Search:
         found: list[Happening] = []
         if plain is not None:
             form = self.model.forms.get(plain.id)
-            given = entries.of(form, self.hints, {}) if form else [{}, *self._unset()]
+            given = entries.of(form, self.hints, {}) if form else [{}, *self._unset]
             found.append(Happening(f"start {plain.id}", tuple(Move("start", plain.id, one) for one in given)))
         for event in events:
-            payloads = [{}, *self._unset()] if event.kind != "timer" else [{}]
+            payloads = [{}, *self._unset] if event.kind != "timer" else [{}]
             kind = "timer" if event.kind == "timer" else "signal" if event.kind == "signal" else "message"
             begun = tuple(Move(kind, event.element_id, one) for one in payloads)
             found.append(Happening(f"start {event.element_id} {event.name}", begun))
         return found
 
+    @cached_property
     def _unset(self) -> list[dict[str, Any]]:
         """Values for compared names that no form and no script sets: whoever starts or answers may bring them."""
         free = {
@@ -287,16 +289,17 @@ class _Search:
             case "timer":
                 ways: Iterator[Move] = iter([Move("timer", own, {})])
             case "job":
-                answers = [Move("job", own, one) for one in [{}, *self._unset()]]
-                errors = [Move("error", own, {"code": code}) for code in self._codes()]
+                answers = [Move("job", own, one) for one in [{}, *self._unset]]
+                errors = [Move("error", own, {"code": code}) for code in self._codes]
                 ways = iter([*answers, *errors])
             case "message" | "signal":
                 kind = waiting.kind
-                ways = (Move(kind, own, one) for one in [{}, *self._unset()])
+                ways = (Move(kind, own, one) for one in [{}, *self._unset])
             case "conditional":
                 return None  # it happens by itself as soon as the data are so
         return Happening(f"{waiting.kind} {own} {waiting.name}", tuple(ways), waiting)
 
+    @cached_property
     def _codes(self) -> list[str]:
         return reasons.error_codes(self.model)
 
