@@ -60,7 +60,7 @@ def decode(loaded: LoadedSpec, state: bytes, engine: Any, bounds: Bounds, now: d
         restored.append(_restore_scope(instance, row, restored))
     for scope, row, code, message, line in failures:
         instance.failures[restored[scope][row].id] = Failure(code, message, line)
-    _index(instance, [token for tokens in restored for token in tokens])
+    index(instance, [token for tokens in restored for token in tokens])
     return instance
 
 
@@ -149,8 +149,8 @@ def _restore_token(scope: Any, entry: list[Any], tokens: list[Token], names: lis
     return token
 
 
-def _index(instance: Instance, tokens: list[Token]) -> None:
-    """Rebuild what is not saved: frontier, onlookers, queue, waiting events."""
+def index(instance: Instance, tokens: list[Token]) -> None:
+    """Rebuild what is not saved of an instance with those *tokens*: frontier, onlookers, queue, waiting events."""
     unfinished = sorted((token for token in tokens if token.unfinished()), key=lambda token: token.arrival)
     for number, token in enumerate(unfinished, 1):
         scope, spec = token.workflow, token.task_spec

@@ -77,9 +77,9 @@ class ParallelGateway(_Join, elements.ParallelGateway):
         wanted = Counter(self._inputs)
         chosen: list[Token] = []
         for one in arrived:
-            source = _source(one)
-            if wanted[source] > 0:
-                wanted[source] -= 1
+            origin = came_from(one)
+            if wanted[origin] > 0:
+                wanted[origin] -= 1
                 chosen.append(one)
         return chosen if not any(wanted.values()) else []
 
@@ -97,7 +97,7 @@ class InclusiveGateway(_Join, elements.InclusiveGateway):
     def _choose(self, token: Token, arrived: list[Token]) -> list[Token]:
         chosen: dict[str, Token] = {}
         for one in arrived:
-            chosen.setdefault(_source(one), one)
+            chosen.setdefault(came_from(one), one)
         if self.needed is not None:
             return self._choose_some(token, chosen)
         full = frozenset(chosen)
@@ -117,7 +117,7 @@ class InclusiveGateway(_Join, elements.InclusiveGateway):
         for one in late:
             one._set_state(TaskState.CANCELLED)
         goes_on = not came and len(chosen) >= (self.needed or 1)
-        came |= {_source(one) for one in late} | (set(chosen) if goes_on else set())
+        came |= {came_from(one) for one in late} | (set(chosen) if goes_on else set())
         left = {name: sources for name, sources in done.items() if name != self.name}
         if came and came != set(self._inputs):
             left[self.name] = sorted(came)
@@ -203,7 +203,7 @@ def reachable(join: Any, specs: dict[str, Any]) -> dict[str, frozenset[str]]:
     return {name: frozenset(inputs) for name, inputs in found.items()}
 
 
-def _source(token: Token) -> str:
+def came_from(token: Token) -> str:
     """The name of the element the token came from; its parent is kept as long as it waits."""
     parent = token.parent
     return parent.task_spec.name if parent is not None else ""

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.metrics import STEPS
 from app.core.settings import settings
-from app.engines.spiff import codec, happenings, mapping, reading, values
+from app.engines.spiff import codec, happenings, mapping, migration, reading, values
 from app.engines.spiff.blueprints import LoadedSpec
 from app.engines.spiff.library import Event, TaskState
 from app.engines.spiff.nodes import CannotGoOn
@@ -178,6 +178,19 @@ def refuse(
     if token is None or not _caught(instance, token, BpmnErrorRaised(code, message)):
         return None
     return _run(instance)
+
+
+def migrate(
+    old: LoadedSpec, new: LoadedSpec, state: bytes, elements: Mapping[str, str], *, bounds: Bounds, now: datetime
+) -> Outcome:
+    """The instance on another version of its process, where it stands; *elements* names those with another id there.
+
+    Raises:
+        NotMigrated: a token would be lost or would mean something else.
+    """
+    instance = _new(new, bounds, now)
+    migration.move(_load(old, state, bounds, now), instance, elements)
+    return reading.outcome(instance, unfinished=instance.requeue(instance.next_ready()), steps=0)
 
 
 def waits(spec: LoadedSpec, state: bytes, *, bounds: Bounds, now: datetime) -> list[Waiting]:

@@ -46,10 +46,10 @@ FEATURES: list[Feature] = []
 
 
 def feature(family: str, name: str, *files: bytes, done: str, steps: Steps = nothing, **more: Any) -> None:
-    FEATURES.append(Feature(family, name, tuple(_associations_last(xml) for xml in files), done, steps, **more))
+    FEATURES.append(Feature(family, name, tuple(associated(xml) for xml in files), done, steps, **more))
 
 
-def _associations_last(xml: bytes) -> bytes:
+def associated(xml: bytes) -> bytes:
     """The schema wants artifacts behind the flow elements."""
     found = re.findall(rb"<bpmn:association [^>]*/>", xml)
     return re.sub(rb"<bpmn:association [^>]*/>", b"", xml).replace(
