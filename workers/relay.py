@@ -1,5 +1,5 @@
-"""The relay process: sends the outbox, fires timers, goes on with long steps, offers freed slots, reminds patients, and
-looks twice a minute whether every open case fits.
+"""The relay process: sends the outbox, fires timers, goes on with long steps, moves instances to other versions, offers
+freed slots, reminds patients, and looks twice a minute whether every open case fits.
 
 Any number may run. LISTEN wakes it at a commit; polling is the fallback. It outlives the database: while that is away,
 it tries again.
@@ -21,7 +21,7 @@ from app.core.lifetime import die_with_parent_if_asked
 from app.core.log import log
 from app.core.settings import settings
 from app.db.session import dispose
-from app.engines import dags, heartbeat, offers, reconcile, relay, reminders, seals
+from app.engines import dags, heartbeat, migrations, offers, reconcile, relay, reminders, seals
 from app.engines.spiff import timers
 
 T = TypeVar("T")
@@ -30,6 +30,8 @@ KIND = "relay"
 DRAIN_SECONDS = 20
 OFFER_SECONDS = 5
 """A slot that somebody gave back is offered to who waits within this time."""
+MIGRATE_SECONDS = 1.0
+"""A migration begins within this time."""
 AWAY = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -72,6 +74,7 @@ class Relay:
             self._remind(),
             self._follow(),
             self._look(),
+            self._migrate(),
             self._seal(),
             self._beat(),
         )
@@ -138,6 +141,12 @@ class Relay:
             await self._pause(reconcile.EVERY_SECONDS)
             if not self._stop.is_set():
                 await self._surviving(reconcile.look())
+
+    async def _migrate(self) -> None:
+        """Batches of a migration one after another, each of which lets the steps that waited for it go first."""
+        while not self._stop.is_set():
+            moved = await self._surviving(migrations.advance())
+            await self._pause(0 if moved else MIGRATE_SECONDS)
 
     async def _seal(self) -> None:
         turn = 0

@@ -215,3 +215,40 @@ class BufferedMessage(Base):
     published_by: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
+
+
+class InstanceMigration(Base):
+    """Running instances of one version being moved to another; `elements` names those with another id there."""
+
+    __tablename__ = "instance_migration"
+    __table_args__ = (
+        CheckConstraint("state in ('running', 'completed', 'stopped')", name="state"),
+        Index("uq_instance_migration_running", "process_id", unique=True, postgresql_where=text("state = 'running'")),
+        Index("ix_instance_migration_process_id", "process_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    process_id: Mapped[str]
+    from_model: Mapped[int] = mapped_column(ForeignKey("model.id"))
+    to_model: Mapped[int] = mapped_column(ForeignKey("model.id"))
+    elements: Mapped[dict[str, Any]]
+    reason: Mapped[str]
+    login_id: Mapped[int | None] = mapped_column(ForeignKey("login.id", ondelete="SET NULL"))
+    state: Mapped[str]
+    moved: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+
+
+class InstanceMigrationRefusal(Base):
+    """An instance that a migration left on its version, and why."""
+
+    __tablename__ = "instance_migration_refusal"
+
+    migration_id: Mapped[UUID] = mapped_column(
+        ForeignKey("instance_migration.id", ondelete="CASCADE"), primary_key=True
+    )
+    instance_id: Mapped[UUID] = mapped_column(ForeignKey("instance.id", ondelete="CASCADE"), primary_key=True)
+    element_id: Mapped[str]
+    message: Mapped[str]
+    fix: Mapped[str]

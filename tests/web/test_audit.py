@@ -39,6 +39,7 @@ WAITING = drawing.sequence(
     before='<bpmn:message id="called" name="Called" />',
 )
 NOTHING_CHANGES = {
+    "api_migrations.attempt",
     "api_models.check",
     "api_dry_runs.walk",
     "models.preview",
@@ -59,7 +60,7 @@ hold is gone after five minutes; the pages of a payment's outcome get the form t
 class Scene:
     """A started appointment, an instance that stopped with an incident, an hour in which a doctor sees nobody,
     a place on the waiting list with its offer, a doctor's hours, runs of Temporal, of Celery, and one that failed,
-    patients' contact data as a page shows them."""
+    patients' contact data as a page shows them, a migration that nobody carries out."""
 
     instance: str
     task: str
@@ -73,6 +74,7 @@ class Scene:
     pipeline: str
     failed: str
     seen: dict[int, str]
+    migration: str
 
 
 @dataclass
@@ -136,6 +138,7 @@ OF_NO_CASE = (
     "profile",
     "token",
     "model",
+    "migration",
     "signal",
     "clock",
     "temporal",
@@ -143,7 +146,27 @@ OF_NO_CASE = (
 )
 """What the kind of an event of no case begins with; a planned run is a `schedule`, as a doctor's day is."""
 
+_PLAN = {"from_version": 1, "to_version": 2, "reason": "asks for more"}
 CHANGES: dict[str, Change] = {
+    "migrations.begin": Change(
+        ["migration.started"],
+        "modeler",
+        lambda _: "/models/Waiting/migrate",
+        lambda _: {"data": {"from": "1", "to": "2", "reason": "asks for more"}},
+    ),
+    "migrations.stop": Change(
+        ["migration.stopped"], "modeler", lambda at: f"/models/Broken/migrations/{at.migration}/stop"
+    ),
+    "api_migrations.begin": Change(
+        ["migration.started"], "modeler", lambda _: f"{API}/models/Waiting/migrations", lambda _: {"json": _PLAN}
+    ),
+    "api_migrations.stop": Change(["migration.stopped"], "modeler", lambda at: f"{API}/migrations/{at.migration}/stop"),
+    "models.retire": Change(["model.retired"], "modeler", lambda _: "/models/Waiting/retire"),
+    "models.activate": Change(["model.activated"], "modeler", lambda _: "/models/Waiting/1/activate"),
+    "api_models.retire": Change(["model.retired"], "modeler", lambda _: f"{API}/models/Waiting/retire"),
+    "api_models.activate": Change(
+        ["model.activated"], "modeler", lambda _: f"{API}/models/Waiting/versions/1/activate"
+    ),
     "signin.send": Change(
         ["account.signed-in", "account.signed-out"],
         path=lambda _: "/login",
@@ -516,7 +539,16 @@ async def scene(caller: Callable[[str], Caller]) -> Scene:
     incident = await value("select id from incident")
     run = caller("ops").open("POST", "/login/dag/report/login/count").get_json()["run_id"]
     agenda = block or 0, entry or 0, str(offer), hours or 0
-    return Scene(instance["id"], task, broken["id"], *agenda, incident, run, *await asked_of_celery(), seen)
+    caller("modeler").deploy(WAITING.replace(b'name="', b'name="New ', 1))
+    async with transaction() as session:
+        migration = await session.scalar(
+            text("""insert into instance_migration (id, process_id, from_model, to_model, elements, reason, state)
+                    select gen_random_uuid(), 'Broken', id, id, '{}', 'drawn anew', 'running' from model
+                    where process_id = 'Broken' returning id""")
+        )
+    return Scene(
+        instance["id"], task, broken["id"], *agenda, incident, run, *await asked_of_celery(), seen, str(migration)
+    )
 
 
 async def asked_of_celery() -> tuple[str, str]:

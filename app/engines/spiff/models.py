@@ -17,7 +17,7 @@ from sqlalchemy import Row, RowMapping, text
 
 from app.clinic import audit
 from app.core.actor import Actor
-from app.core.errors import ModelRefused, NotFound
+from app.core.errors import Conflict, ModelRefused, NotFound
 from app.core.ids import uuid7
 from app.db import driver
 from app.db.driver import Line, Statement
@@ -135,10 +135,7 @@ async def deploy(
 async def _store(
     session: Session, deployment: UUID, model: CompiledModel, report: CheckReport, *, activate: bool
 ) -> DeployedModel:
-    # Two deployments of one process must not both take the next version.
-    await session.execute(
-        text("select pg_advisory_xact_lock(hashtextextended(:process_id, 0))"), {"process_id": model.process_id}
-    )
+    await _one_at_a_time(session, model.process_id)
     latest = (
         await session.execute(
             text("""select id, version, sha256, spec, active from model where process_id = :process_id
@@ -159,11 +156,56 @@ async def _store(
     if changed:
         own = await _insert(session, deployment, model, report, version, activate=activate)
     elif activate and latest is not None and not latest.active:
-        await session.execute(text("update model set active = true where id = :id"), {"id": own})
+        await session.execute(text("update model set active = true, retired_at = null where id = :id"), {"id": own})
     if activate and model.engine == "spiff" and (changed or (latest is not None and not latest.active)):
         spec = await asyncio.to_thread(specs.load_spec, model.spec)
         await starts.replace(session, model.process_id, own, spec)
     return DeployedModel(model.process_id, model.name, version, model.engine, model.sha256, changed)
+
+
+async def retire(session: Session, actor: Actor, process_id: str) -> int:
+    """Let nobody start the process any more; what runs goes on. The version that was active.
+
+    Raises:
+        NotFound: no version of it is active.
+    """
+    await _one_at_a_time(session, process_id)
+    own = await active_id(session, process_id)
+    version = await session.scalar(
+        text("update model set active = false, retired_at = now() where id = :id returning version"), {"id": own}
+    )
+    await starts.remove(session, process_id)
+    await audit.record(session, "model.retired", actor_id=actor.id, data={"model": f"{process_id} v{version}"})
+    return int(version or 0)
+
+
+async def activate(session: Session, actor: Actor, process_id: str, version: int) -> None:
+    """Start new instances on that version from now on; what runs stays on its own.
+
+    Raises:
+        NotFound: no such version.
+        Conflict: it is active already, or Zeebe decides which version it starts.
+    """
+    await _one_at_a_time(session, process_id)
+    model = await find(session, process_id, version)
+    if model.engine != "spiff":
+        raise Conflict("Zeebe starts the newest version of a process; deploy the older file again.")
+    active = await session.scalar(text("select active from model where id = :id"), {"id": model.id})
+    if active:
+        raise Conflict(f"Version {version} of {process_id} is active already.")
+    await session.execute(
+        text("update model set active = false where process_id = :process_id and active"), {"process_id": process_id}
+    )
+    await session.execute(text("update model set active = true, retired_at = null where id = :id"), {"id": model.id})
+    await starts.replace(session, process_id, model.id, await asyncio.to_thread(lambda: model.spec))
+    await audit.record(session, "model.activated", actor_id=actor.id, data={"model": f"{process_id} v{version}"})
+
+
+async def _one_at_a_time(session: Session, process_id: str) -> None:
+    """Two deployments of one process must not both take the next version."""
+    await session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended(:process_id, 0))"), {"process_id": process_id}
+    )
 
 
 async def _insert(
@@ -241,6 +283,7 @@ async def by_id(session: Session, model_id: int) -> StoredModel:
 
 _ROWS = """
     select m.process_id, m.name, m.version, m.engine, m.active, m.file, m.sha256, m.problems, d.note,
+           m.retired_at is not null as retired,
            m.created_at as deployed_at, coalesce(l.display_name, '') as deployed_by,
            case m.engine when 'spiff' then
              (select count(*) from instance i where i.model_id = m.id and i.status = 'running')

@@ -48,6 +48,7 @@ class ModelRow:
     sha256: str
     note: str
     problems: list[dict[str, Any]]
+    retired: bool
 
 
 @dataclass(frozen=True, slots=True)

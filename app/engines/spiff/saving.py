@@ -251,7 +251,8 @@ async def _save_timers(session: Session, instance_id: UUID, timers: list[Any]) -
             text("""insert into timer (instance_id, task_id, element_id, due_at)
                     select :id, r.task_id, r.element_id, r.due_at
                     from jsonb_to_recordset(:rows) as r(task_id uuid, element_id text, due_at timestamptz)
-                    on conflict (instance_id, task_id) do update set due_at = excluded.due_at""").bindparams(
+                    on conflict (instance_id, task_id) do update
+                    set due_at = excluded.due_at, element_id = excluded.element_id""").bindparams(
                 bindparam("rows", type_=JSONB), bindparam("id", type_=Uuid)
             ),
             {"id": instance_id, "rows": orjson.loads(orjson.dumps(rows))},
@@ -293,6 +294,36 @@ async def _save_incidents(
         await notify.incident_mail(
             session, instance_id, number or 1, model.element_name(incident.element_id), case=change.case_no
         )
+
+
+async def rebase(session: Session, model: StoredModel, instance_id: UUID, outcome: Outcome) -> None:
+    """After a move to another version: the rows of an instance name its elements, and say who may do what there.
+
+    A task that somebody has claimed stays with them, and what they have entered is kept.
+    """
+    await session.execute(
+        text("update instance set model_id = :model where id = :id"), {"model": model.id, "id": instance_id}
+    )
+    await session.execute(
+        text("""update user_task t set element_id = r.element_id, priority = r.priority, form_data = r.form_data,
+                       candidates = case when t.state = 'claimed' then t.candidates
+                                         when cardinality(r.candidates) = 0 then r.else_for else r.candidates end
+                from jsonb_to_recordset(:rows) as r(id uuid, element_id text, candidates text[], else_for text[],
+                                                    priority int, form_data jsonb)
+                where t.id = r.id""").bindparams(bindparam("rows", type_=JSONB)),
+        {"rows": orjson.loads(orjson.dumps(_records(model, outcome.open_tasks)))},
+    )
+    await session.execute(
+        text("""update incident n set element_id = r.element_id
+                from jsonb_to_recordset(:rows) as r(task_id uuid, element_id text)
+                where n.instance_id = :id and n.task_id = r.task_id and n.resolved_at is null""").bindparams(
+            bindparam("rows", type_=JSONB)
+        ),
+        {
+            "id": instance_id,
+            "rows": [{"task_id": str(one.task_id), "element_id": one.element_id} for one in outcome.incidents],
+        },
+    )
 
 
 def candidates(model: StoredModel, element_id: str, assigned: Mapping[str, list[str]]) -> list[str]:

@@ -53,13 +53,18 @@ def _start(element_id: str, definition: Any) -> StartEvent | None:
     return None
 
 
-async def replace(session: Session, process_id: str, model_id: int, spec: LoadedSpec) -> None:
-    """From now on the start events of this version count, and no other's."""
+async def remove(session: Session, process_id: str) -> None:
+    """From now on nothing starts the process by itself."""
     await session.execute(
         text("""delete from start_event s using model m
                 where s.model_id = m.id and m.process_id = cast(:process_id as text)"""),
         {"process_id": process_id},
     )
+
+
+async def replace(session: Session, process_id: str, model_id: int, spec: LoadedSpec) -> None:
+    """From now on the start events of this version count, and no other's."""
+    await remove(session, process_id)
     events = of(spec)
     if not events:
         return

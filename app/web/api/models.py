@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request
 
 from app.core.errors import BadRequest
-from app.db.session import reading
+from app.db.session import reading, transaction
 from app.engines import deployments
 from app.engines.spiff import models
 from app.engines.spiff.coded import compiling
@@ -20,6 +20,8 @@ group = Group("models")
 blueprint = group.blueprint
 DRAW = ("modeler", "admin")
 MAX_FILES = 20
+MOST = 2**31 - 1
+"""The column's largest number: a larger one in an address names no version and is no error of the database."""
 
 
 def bundle() -> list[BundleFile]:
@@ -90,3 +92,21 @@ async def xml(given: schemas.VersionQuery, process_id: str) -> Response:
         model = await models.find(session, process_id, given.version)
     kind = "application/json" if compiling.is_coded(model.file) else "application/xml"
     return Response(model.xml, content_type=kind)
+
+
+@group.operation("POST", "/models/<process_id>/retire", roles=DRAW, answer=schemas.Models, errors=(404,))
+async def retire(_given: object, process_id: str) -> dict[str, Any]:
+    """Let nobody start a process any more; what runs goes on"""
+    async with transaction() as session:
+        await models.retire(session, actor(), process_id)
+        return {"items": [row for row in await models.listing(session) if row.process_id == process_id]}
+
+
+@group.operation(
+    "POST", "/models/<process_id>/versions/<int:version>/activate", roles=DRAW, answer=schemas.Models, errors=(404, 409)
+)
+async def activate(_given: object, process_id: str, version: int) -> dict[str, Any]:
+    """Start new instances on an earlier or retired version; what runs stays on its own"""
+    async with transaction() as session:
+        await models.activate(session, actor(), process_id, min(version, MOST))
+        return {"items": [row for row in await models.listing(session) if row.process_id == process_id]}

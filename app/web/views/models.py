@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.core.errors import BadRequest, Conflict, ModelRefused, NotFound
 from app.core.ids import uuid7
-from app.db.session import Session, reading
+from app.db.session import Session, reading, transaction
 from app.engines import deployments
 from app.engines.spiff import comparison, dry_run, models
 from app.engines.spiff.models import StoredModel
@@ -76,7 +76,27 @@ async def page(process_id: str, *, entered: dict[str, str] | None = None, errors
         fields=fields,
         values=defaults | (entered or {}),
         errors=errors or {},
+        may_draw=actor().has(*DRAW),
+        may_move=actor().has(*DRAW, "ops"),
     )
+
+
+@blueprint.post("/models/<process_id>/retire")
+@allow(*DRAW)
+async def retire(process_id: str) -> AnyResponse:
+    async with transaction() as session:
+        version = await models.retire(session, actor(), process_id)
+    flash(f"Version {version} is retired: nobody starts this process any more. What runs goes on.", "good")
+    return redirect(url_for("models.show", process_id=process_id), 303)
+
+
+@blueprint.post("/models/<process_id>/<int:version>/activate")
+@allow(*DRAW)
+async def activate(process_id: str, version: int) -> AnyResponse:
+    async with transaction() as session:
+        await models.activate(session, actor(), process_id, min(version, 2**31 - 1))
+    flash(f"New instances start on version {version} from now on.", "good")
+    return redirect(url_for("models.show", process_id=process_id), 303)
 
 
 @blueprint.get("/models/<process_id>/<int:version>/xml")

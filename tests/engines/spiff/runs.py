@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,6 +72,12 @@ class Run:
     def retry(self, **variables: Any) -> Run:
         task = self.outcome.incidents[0].task_id
         return self._take(steps.retry(self.spec, self.state, task, variables, bounds=self.bounds, now=self.now))
+
+    def migrate(self, spec: LoadedSpec, elements: Mapping[str, str]) -> Run:
+        """From now on on another version."""
+        outcome = steps.migrate(self.spec, spec, self.state, elements, bounds=self.bounds, now=self.now)
+        self.spec = spec
+        return self._take(outcome)
 
     def _take(self, outcome: Outcome) -> Run:
         self.outcome, self.state = outcome, outcome.state

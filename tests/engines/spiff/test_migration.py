@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - untyped
 
 from app.engines.spiff import steps
 from app.engines.spiff.blueprints import LoadedSpec
@@ -80,11 +80,7 @@ def test_an_instance_goes_on_where_it_stood(feature: Feature) -> None:
 
 def moved(run: Run, new: bytes, mapping: Mapping[str, str] | None = None) -> Run:
     """The same instance, from now on on the version *new*."""
-    spec = loaded(new)
-    outcome = steps.migrate(run.spec, spec, run.state, mapping or {}, bounds=run.bounds, now=run.now)
-    run.spec = spec
-    run._take(outcome)
-    return run
+    return run.migrate(loaded(new), mapping or {})
 
 
 def refused(run: Run, new: bytes, mapping: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
