@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from app.engines import migrations
 from tests import drawing
@@ -37,7 +38,7 @@ async def test_the_page_shows_who_would_stay_and_why_and_then_moves_the_others(
     page = person.get("/models/Move/migrate").text
     assert "2 instances run on version 1" in page
     assert "the new version does not have it" in page
-    plan = {"from": "1", "to": "2"}
+    plan: dict[str, Any] = {"from": "1", "to": "2"}
     missing = person.post("/models/Move/migrate", 422, **plan, reason=" ")
     assert "Say in up to 1,000 characters why." in missing.text
     begun = person.post("/models/Move/migrate", **plan, reason="the form asks for more")
