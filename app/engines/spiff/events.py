@@ -117,6 +117,7 @@ class _Beside(Catching):
 
     def _run_hook(self, my_task: Token) -> bool:
         self.gather(my_task)
+        my_task.data = my_task.workflow.visible_data(my_task)
         return super()._run_hook(my_task)
 
     def gather(self, my_task: Token) -> None:
@@ -235,6 +236,8 @@ class Events(EventManager):
         """Let a boundary event of that activity take it."""
         body = activity
         while body.triggered and body.parent is not None:  # a run of a loop: the events hang on its body
+            for name in getattr(body.parent.task_spec, "own_names", ()):
+                event.payload.pop(name, None)
             body = body.parent
         if body.parent is None or not hasattr(body.parent.task_spec, "event_type"):
             return None
@@ -242,12 +245,17 @@ class Events(EventManager):
 
     def catch_outside(self, event: Any, scope: Any) -> Token | None:
         """Let a listener of that scope take it, or what is around the scope, innermost first."""
+        handler = None
         while True:
-            taker = self._offer(event, scope.aside.values())
+            # Failure prevented: an event sub-process that throws on what it has caught would start itself for ever.
+            around = [token for token in scope.aside.values() if token.task_spec is not handler]
+            taker = self._offer(event, around)
             if taker is None and scope.parent_task_id is not None:
+                mapping.cross(scope.host, event.payload)
                 taker = self.catch_at(event, scope.host)
             if taker is not None or scope.parent_task_id is None:
                 return taker
+            handler = scope.host.parent.task_spec if scope.host.task_spec.event_sub else None
             scope = scope.host.workflow
 
     def _offer(self, event: Any, tokens: Iterable[Token]) -> Token | None:

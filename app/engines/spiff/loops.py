@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from app.engines.spiff import happenings
+from app.engines.spiff import compensation, happenings
 from app.engines.spiff.library import TaskSpec, TaskState, elements
 from app.engines.spiff.nodes import CannotGoOn, Flow
 from app.engines.spiff.tokens import Token
-from app.engines.spiff.values import merge
+from app.engines.spiff.values import merge, same
 
 MAX_PARALLEL = 10_000
 """Runs of one parallel activity; more would not fit into one instance's data."""
@@ -33,6 +33,11 @@ class _Turning(Flow):
     """The body around an activity that runs several times. ``task_spec`` is the name of the activity's own spec."""
 
     task_spec: str
+
+    @property
+    def own_names(self) -> set[str]:
+        """Variables that belong to one run."""
+        return {COUNTER}
 
     def _begin(self, token: Token) -> None:
         token.data = {}
@@ -59,6 +64,8 @@ class StandardLoop(_Turning, elements.StandardLoopTask):
         return False
 
     def merge_child(self, _workflow: Any, child: Token) -> None:
+        if compensation.undoes(child):
+            return  # a turn that was opened again to be undone counts no more
         body = cast("Token", child.parent)
         before = body.data, body.internal_data
         body.data = merge(body.data, _without(child.data, {COUNTER}))
@@ -93,6 +100,12 @@ class _MultiInstance(_Turning):
     input_item: Any
     output_item: Any
     condition: str | None
+    together = False
+    """All runs begin at once."""
+
+    @property
+    def own_names(self) -> set[str]:
+        return {COUNTER, *(item.bpmn_id for item in (self.input_item, self.output_item) if item is not None)}
 
     def _update_hook(self, my_task: Token) -> bool:
         self._begin(my_task)
@@ -138,6 +151,8 @@ class _MultiInstance(_Turning):
         self._add_turn(body, number, extra, key=key)
 
     def merge_child(self, _workflow: Any, child: Token) -> None:
+        if compensation.undoes(child):
+            return  # a run that was opened again to be undone counts no more
         body = cast("Token", child.parent)
         state = body.internal_data
         outputs = state["outputs"]
@@ -148,14 +163,11 @@ class _MultiInstance(_Turning):
             number = str(child.internal_data["iteration"])
             outputs = {**outputs, number: [key, self.output_item.get(child)]}
         else:
-            own = {item.bpmn_id for item in (self.input_item, self.output_item) if item is not None}
-            before = body.data
-            body.data = merge(before, _without(child.data, own | {COUNTER}))
-            body.workflow.top_workflow.keep_changes(body, before)
+            self._take_changes(body, _without(child.data, self.own_names))
         done = state["done"] + 1
         self._tell(child, body, done)
         enough = done == state["count"] or self._enough(child, body, done)
-        body.internal_data = {**state, "done": done, "outputs": outputs}
+        body.internal_data = {**body.internal_data, "done": done, "outputs": outputs}
         if enough:
             self._finish(body)
             for other in body.children:
@@ -164,6 +176,23 @@ class _MultiInstance(_Turning):
             body._set_state(TaskState.READY)
         else:
             self._follow(body)
+
+    def _take_changes(self, body: Token, data: dict[str, Any]) -> None:
+        """What one run has changed since all of them began; what another has set meanwhile stays."""
+        state, before = body.internal_data, body.data
+        began: dict[str, list[Any]] = state.get("began", {})
+        at_first = {**before, **{name: value[0] for name, value in began.items() if value}}
+        unset = {name for name, value in began.items() if not value}
+        changed = {
+            name: value
+            for name, value in data.items()
+            if name in unset or name not in at_first or not same(at_first[name], value)
+        }
+        if self.together:
+            first = {name: [before[name]] if name in before else [] for name in changed if name not in began}
+            body.internal_data = {**state, "began": {**began, **first}}
+        body.data = merge(before, changed)
+        body.workflow.top_workflow.keep_changes(body, before)
 
     def _enough(self, child: Token, body: Token, done: int) -> bool:
         return self.condition is not None and self._holds(self.condition, child, body, done)
@@ -197,6 +226,8 @@ class _MultiInstance(_Turning):
 
 
 class ParallelMultiInstance(_MultiInstance, elements.ParallelMultiInstanceTask):
+    together = True
+
     def _spread(self, body: Token) -> None:
         if body.internal_data["count"] > MAX_PARALLEL:
             raise CannotGoOn("multi-instance", f"more than {MAX_PARALLEL} runs at once")

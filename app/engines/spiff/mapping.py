@@ -44,3 +44,14 @@ def leave(token: Token, inputs: Rules, outputs: Rules) -> None:
     kept = {name: value for name, value in token.data.items() if name not in own}
     token.internal_data = {key: value for key, value in token.internal_data.items() if key != "local"}
     token.data = {**kept, **hidden, **values}
+
+
+def cross(host: Token, payload: dict[str, Any]) -> None:
+    """What an error or escalation brings out of *host*: no more than that activity would give at its end."""
+    spec = host.task_spec
+    if spec.outs is not None:
+        found = mapped(host, spec.outs, payload, {})
+        payload.clear()
+        payload.update(found)
+    for name, _, _ in spec.takes:
+        payload.pop(str(name), None)

@@ -64,6 +64,8 @@ class Flow(Mixin):
     takes: mapping.Rules = ()
     gives: mapping.Rules = ()
     """Camunda's input and output parameters."""
+    outs: mapping.Rules | None = None
+    """What a call activity gives back, None for all."""
     job: dict[str, Any] | None = None
     """What another engine does here: `topic`, rules of its `inputs` and `outputs`, name of its `result`."""
     shown_id: str | None = None
@@ -265,7 +267,6 @@ class CallActivity(_Hosting, elements.CallActivity):
     """A called process sees what is mapped in, else the data its ``ioSpecification`` names, or all if it names none."""
 
     ins: mapping.Rules | None = None
-    outs: mapping.Rules | None = None
 
     def copy_data(self, my_task: Token, subworkflow: SubScope) -> None:
         if self.ins is not None:

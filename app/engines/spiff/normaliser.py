@@ -35,6 +35,11 @@ _STEPS = _GATEWAYS | frozenset(
                                "businessRuleTask", "serviceTask", "callActivity", "subProcess", "transaction",
                                "adHocSubProcess", "intermediateCatchEvent", "intermediateThrowEvent")
 )  # fmt: skip
+_REFERENCES = frozenset(
+    f"{name}Ref" for name in ("message", "signal", "error", "escalation", "activity", "attachedTo", "source", "target",
+                              "dataObject", "dataStore", "item", "itemSubject", "operation", "process",
+                              "correlationKey", "correlationProperty", "noneBehaviorEvent", "oneBehaviorEvent")
+) | {"default"}  # fmt: skip
 _COUNT = re.compile(r"(?:[$#]\{)?\s*activationCount\s*(>=|==|>)\s*(\d{1,4})\s*\}?")
 
 
@@ -47,6 +52,7 @@ def file_id(element_id: str | None) -> str | None:
 
 def expand(root: Xml) -> None:
     """Event definitions by reference into the events, global tasks into processes, links into flows."""
+    _unqualify(root)
     _inline_definitions(root)
     _open_global_tasks(root)
     for call in root.iter(f"{_B}callActivity"):
@@ -82,6 +88,7 @@ def simplify(root: Xml) -> None:
         _attach_handlers(root, scope)
         _multiply_tokens(scope)
         _split_conditions(scope)
+        _tell_apart(scope)
 
 
 def _scopes(root: Xml) -> Iterator[Xml]:
@@ -92,6 +99,21 @@ def _new(beside: Xml, tag: str, **attributes: str) -> Xml:
     node = beside.makeelement(f"{_B}{tag}", attributes)
     node.sourceline = beside.sourceline
     return node
+
+
+def _unqualify(root: Xml) -> None:
+    """A reference of the standard is a qualified name: one in the file's own namespace becomes the plain id."""
+    own = root.get("targetNamespace")
+    for node in root.iter(f"{_B}*"):
+        for name in _REFERENCES.intersection(node.keys()):
+            node.set(name, _local(node, node.get(name, ""), own))
+        if node.text and str(node.tag).endswith(("Ref", "incoming", "outgoing")):
+            node.text = _local(node, node.text.strip(), own)
+
+
+def _local(node: Xml, reference: str, own: str | None) -> str:
+    prefix, colon, local = reference.rpartition(":")
+    return local if colon and own and node.nsmap.get(prefix) == own else reference
 
 
 def _inline_definitions(root: Xml) -> None:
@@ -318,6 +340,19 @@ def _split_conditions(scope: Xml) -> None:
                 _always(flow)
         scope.append(split)
         scope.append(_flow(node, node.get("id"), split.get("id")))
+
+
+def _tell_apart(scope: Xml) -> None:
+    """A join knows a flow by the element it comes from: of two flows between the same two each gets one of its own."""
+    joins = {node.get("id") for node in scope if node.tag in (f"{_B}inclusiveGateway", f"{_B}complexGateway")}
+    seen: set[tuple[str, str]] = set()
+    for flow in list(scope.iterchildren(f"{_B}sequenceFlow")):
+        ends = (flow.get("sourceRef", ""), flow.get("targetRef", ""))
+        if ends in seen and ends[1] in joins:
+            between = _new(flow, "intermediateThrowEvent", id=f"{flow.get('id')}{MARK}flow")
+            flow.set("targetRef", between.get("id"))
+            scope.extend([between, _flow(flow, between.get("id"), ends[1])])
+        seen.add(ends)
 
 
 def _condition(flow: Xml) -> Xml | None:

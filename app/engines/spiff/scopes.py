@@ -15,10 +15,11 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from app.engines.spiff import sharing
 from app.engines.spiff.library import Mixin, SubWorkflow, TaskState, Workflow
 from app.engines.spiff.outcome import Bounds, Incident, TraceEntry
 from app.engines.spiff.tokens import REACHED, UNFINISHED, Token
-from app.engines.spiff.values import merge, same
+from app.engines.spiff.values import merge
 
 if TYPE_CHECKING:
     from app.engines.spiff.specs import LoadedSpec
@@ -123,13 +124,13 @@ class Scope(Mixin):
         """What the live tokens hold, the newest last; what a called process works with is its own until it returns."""
         data: dict[str, Any] = dict(self.data.get("data_objects") or {})
         for token in self.frontier.values():
-            if token.task_spec.momentary:
-                continue  # it waits with the data of the moment it began to
+            if token.task_spec.momentary or sharing.is_run(token):
+                continue  # it waits with the data of the moment it began to, or has its data for itself
             data.update(token.data)
             inner = self.top_workflow.subprocesses.get(token.id)
             if inner is not None and not inner.completed and token.task_spec.shares_data:
                 data.update(inner.live_data())
-        return merge(data, self.task_tree.internal_data.get("latest", {}))
+        return merge(data, sharing.latest(self))
 
     def process(self) -> Any:
         """The process around: this scope itself unless it is a sub-process."""
@@ -140,7 +141,7 @@ class Scope(Mixin):
 
     def visible_data(self, token: Token) -> dict[str, Any]:
         """What a condition sees: the token's data, and the last value any branch of the process has set."""
-        return merge(token.data, self.process().task_tree.internal_data.get("latest", {}))
+        return merge(token.data, sharing.latest(self))
 
     def _mark_complete(self, task: Token) -> None:
         self.data.update(task.data)
@@ -233,21 +234,7 @@ class Instance(Scope, Workflow):
 
     def keep_changes(self, token: Token, before: dict[str, Any]) -> None:
         """What a step has set while others run beside it counts for all of them, as variables of the process do."""
-        first = token.workflow.process().task_tree
-        if not self.loaded.watches and not _has_company(token):
-            if "latest" in first.internal_data:
-                first.internal_data = {key: value for key, value in first.internal_data.items() if key != "latest"}
-            return
-        changed = {n: v for n, v in token.data.items() if n not in before or not same(before[n], v)}
-        if changed and not _is_apart(token):
-            latest = merge(first.internal_data.get("latest", {}), changed)
-            first.internal_data = {**first.internal_data, "latest": latest}
-
-    def catch_up(self, token: Token) -> None:
-        """Before a token runs: what others have set since it went its own way."""
-        latest = token.workflow.process().task_tree.internal_data.get("latest")
-        if latest and not _is_apart(token):
-            token.data = merge(token.data, latest)
+        sharing.keep(token, before, always=self.loaded.watches)
 
     def watch(self) -> None:
         """The data may have changed: ask the conditions that are waited for."""
@@ -272,27 +259,6 @@ class Instance(Scope, Workflow):
                 token._set_state(TaskState.FUTURE)
             token.data = data
             self.fail(token, failure_of(error))
-
-
-def _has_company(token: Token) -> bool:
-    """Whether anything else lives in the scopes around a token, up to its process."""
-    scope: Any = token.workflow
-    while len(scope.frontier) < 2:
-        if scope.parent_task_id is None or not scope.host.task_spec.shares_data:
-            return False
-        scope = scope.host.workflow
-    return True
-
-
-def _is_apart(token: Token) -> bool:
-    """Whether it belongs to one run of a loop or multi-instance activity, whose data is its own until it ends."""
-    while True:
-        if token.triggered and "iteration" in token.internal_data:
-            return True
-        scope = token.workflow
-        if scope.parent_task_id is None or not scope.host.task_spec.shares_data:
-            return False
-        token = scope.host
 
 
 class SubScope(Scope, SubWorkflow):

@@ -108,7 +108,10 @@ def _compile(checked: Sequence[CheckedFile], problems: list[Problem]) -> CheckRe
     taken = {process.id for file in checked for process in file.processes}
     for file in checked:
         if file.engine == "spiff":
-            parser.add_bpmn_xml(prepare(file.tree, taken, file_ids), file.name)
+            try:
+                parser.add_bpmn_xml(prepare(file.tree, taken, file_ids), file.name)
+            except ValidationException as error:
+                return CheckReport([*problems, _refusal(file.name, file.processes[0].id, error, file_ids)], [])
     models: list[CompiledModel] = []
     for file in checked:
         for process in file.processes:

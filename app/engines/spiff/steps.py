@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.metrics import STEPS
 from app.core.settings import settings
-from app.engines.spiff import codec, happenings, mapping, migration, reading, values
+from app.engines.spiff import codec, happenings, mapping, migration, reading, sharing, values
 from app.engines.spiff.blueprints import LoadedSpec
 from app.engines.spiff.library import Event, TaskState
 from app.engines.spiff.nodes import CannotGoOn
@@ -63,7 +63,7 @@ def complete(
     token = instance.get_task_from_id(task_id)
     if token is None or token._state != TaskState.READY or not token.task_spec.manual:
         raise Conflict("This task is not open any more.")
-    instance.catch_up(token)
+    sharing.catch_up(token)
     data = _merged(token.data, given, bounds)
     instance.failures.pop(token.id, None)
     instance.idle_steps = 0
@@ -296,7 +296,7 @@ def _step(instance: Instance, token: Token) -> None:
     """Run one element; what goes wrong stays with it and its neighbours go on."""
     forks = instance.loaded.forks
     if forks:
-        instance.catch_up(token)
+        sharing.catch_up(token)
     before = token.data
     token.data = dict(before)
     try:

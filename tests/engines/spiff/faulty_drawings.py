@@ -41,6 +41,13 @@ FAULTS = [
         "missing-id", around("<bpmn:userTask />", draw.manual_task("t"), first="t"), "", "has no id", "give it an id"
     ),
     Fault(
+        "missing-id",
+        draw.sequence("P", draw.manual_task("t"), before='<bpmn:signal name="closing" />'),
+        "",
+        "has no id",
+        "give it an id",
+    ),
+    Fault(
         "duplicate-id",
         around(draw.manual_task("t"), draw.script("t", "x = 1"), first="t"),
         "t",

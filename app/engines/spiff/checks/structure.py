@@ -15,6 +15,8 @@ _REFERENCES: tuple[tuple[str, str, str], ...] = (
     ("dataObjectReference", "dataObjectRef", "dataObject"),
     ("participant", "processRef", "process"),
 )
+_NAMED = ("process", "sequenceFlow", "message", "signal", "error", "escalation")
+"""What needs an id besides the elements of the flow."""
 _REQUIRED = {"messageEventDefinition": "message", "signalEventDefinition": "signal", "receiveTask": "message"}
 
 
@@ -35,7 +37,7 @@ def _check_ids(model: Model) -> None:
     for node in model.root.iter(f"{B}*"):
         own = node.get("id")
         if own is None:
-            if kind(node) in FLOW_NODES or kind(node) in ("process", "sequenceFlow"):
+            if kind(node) in FLOW_NODES or kind(node) in _NAMED:
                 model.report("missing-id", node, "has no id", "give it an id")
         elif own in seen:
             fix = f"line {seen[own].sourceline} has the same id; change one of them"
@@ -126,7 +128,7 @@ def _check_references(model: Model) -> None:
             if value is None:
                 _check_required(model, node)
                 continue
-            found = model.ids.get(value.rpartition(":")[2])
+            found = model.ids.get(value)
             if found is None or kind(found) != target:
                 owner = node if kind(node) in FLOW_NODES else node.getparent()
                 message = f"{attribute} points to {value!r}, which is no {target} of the file"

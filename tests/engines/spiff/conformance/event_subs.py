@@ -20,7 +20,7 @@ from tests.engines.spiff.conformance.drawn import (
     path,
 )
 from tests.engines.spiff.runs import NOW
-from tests.engines.spiff.shapes import END, START, around, boundary, sub_process, throw
+from tests.engines.spiff.shapes import END, START, around, boundary, event, sub_process, throw
 
 _DEFINED: dict[str, tuple[str, Steps]] = {
     "message": (MESSAGE, lambda r: r.deliver("message", "paid", {"n": 7})),
@@ -200,3 +200,33 @@ feature(
     steps=lambda r: r.deliver("message", "paid", {"n": 2}),
     variables={"r": 7},
 )
+_PASSES_ON = (
+    f'<bpmn:subProcess id="h" triggeredByEvent="true"><bpmn:startEvent id="h.on"{{quiet}}>{{caught}}</bpmn:startEvent>'
+    f"{{thrown}}{path('h.on', 'h.off')}</bpmn:subProcess>"
+)
+for _kind, _caught, _ref in (("error", ERROR, "err1"), ("escalation", ESCALATION, "c1")):
+    feature(
+        "event sub-processes",
+        f"what its handler throws on goes to what is around: {_kind}",
+        definitions(
+            "p",
+            START,
+            sub_process(
+                "s",
+                event("endEvent", "fail", _kind, _ref),
+                _PASSES_ON.format(
+                    quiet=' isInterrupting="false"' if _kind == "escalation" else "",
+                    caught=_caught,
+                    thrown=event("endEvent", "h.off", _kind, _ref),
+                ),
+                path("s.start", "fail"),
+            ).replace('<bpmn:endEvent id="s.end" />', ""),
+            boundary("b", "s", _kind, _ref),
+            END,
+            end("e2"),
+            path("start", "s", "end"),
+            path("b", "e2"),
+            before=NAMES,
+        ),
+        done="start s.start fail h.on h.off b e2",
+    )

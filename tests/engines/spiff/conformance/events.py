@@ -264,3 +264,12 @@ feature(
     done="start a end",
     steps=lambda r: r.deliver("signal", "closing"),
 )
+feature(
+    "events",
+    "references that are qualified names",
+    sequence("p", catch("c", "message", "own:m1"), user_task("a"), before=NAMES).replace(
+        b"xmlns:bpmn=", b'xmlns:own="http://dams.example/test" xmlns:bpmn=', 1
+    ),
+    done="start c a end",
+    steps=lambda r: r.deliver("message", "paid").complete("a"),
+)

@@ -327,3 +327,21 @@ feature(
                 END, path("start", "g", "a", "j", "end"), path("g", "b", "j")),
     done="start g a b j end", given={"n": 0}, steps=lambda r: r.complete("b"), variables={"n": 5},
 )  # fmt: skip
+feature(
+    "gateways",
+    "inclusive gateway: two flows between the same two are two",
+    definitions(
+        "p",
+        START,
+        gateway("inclusive", "g"),
+        gateway("inclusive", "j"),
+        script("a", "n = n + 1"),
+        END,
+        flow("start", "g"),
+        flow("g", "j", "n == 0", "one"),
+        flow("g", "j", "n < 5", "two"),
+        path("j", "a", "end"),
+    ),
+    done="start g j a end",
+    given={"n": 0},
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.drawing import definitions, gateway, script, user_task
 from tests.engines.spiff.conformance.drawn import ERROR, NAMES, compensate, end, event_sub, feature, path, undone
-from tests.engines.spiff.shapes import END, START, around, many, sub_process, with_loop
+from tests.engines.spiff.shapes import END, START, around, many, standard_loop, sub_process, with_loop
 
 _DO = [script("a", "log = log + ['a']"), script("b", "log = log + ['b']")]
 _UNDO = [undone("a", script("ua", "log = log + ['ua']")), undone("b", script("ub", "log = log + ['ub']"))]
@@ -245,3 +245,25 @@ feature(
     done="start s.start a b g ub ua c x e2",
     given={"log": []},
 )
+_ROOM = sub_process(
+    "s", script("a", "log = log + ['a']"), around("s", "a", "a"), undone("a", script("ua", "log = log + ['ua']"))
+)
+for _name, _loop in (
+    ("multi-instance", many(sequential=True, cardinality="2")),
+    ("looping", standard_loop(maximum=2)),
+):
+    feature(
+        "compensation",
+        f"each run of a {_name} sub-process is undone by what was done in it",
+        definitions(
+            "p",
+            START,
+            with_loop(_ROOM, _loop),
+            compensate("intermediateThrowEvent", "t"),
+            END,
+            path("start", "s", "t", "end"),
+        ),
+        done="start s.start a s.end s s.start a s.end s ua ua t end",
+        given={"log": []},
+        variables={"log": ["a", "a", "ua", "ua"]},
+    )
