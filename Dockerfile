@@ -22,6 +22,7 @@ COPY workers ./workers
 COPY temporal ./temporal
 COPY migrations ./migrations
 COPY bpmn ./bpmn
+COPY docs/modelling.md ./docs/modelling.md
 COPY --from=front-end /build/app/web/static/dist ./app/web/static/dist
 USER 10001
 EXPOSE 8000

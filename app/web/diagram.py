@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - untyped
 from markupsafe import Markup, escape
 
-from app.engines.spiff.models import StoredModel
-from app.engines.spiff.specs import CompiledModel
+from app.web.outline import Drawn
 
 DI = "{http://www.omg.org/spec/BPMN/20100524/DI}"
 DC = "{http://www.omg.org/spec/DD/20100524/DC}"
@@ -27,9 +26,7 @@ class Box:
     height: float
 
 
-def draw(
-    model: StoredModel | CompiledModel, done: Iterable[str] = (), now: Iterable[str] = (), trouble: Iterable[str] = ()
-) -> Markup | None:
+def draw(model: Drawn, done: Iterable[str] = (), now: Iterable[str] = (), trouble: Iterable[str] = ()) -> Markup | None:
     """The drawing as inline SVG, or None for a file without coordinates. Names are escaped: they come from outside."""
     root = etree.fromstring(model.diagram, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
     boxes = [box for shape in root.iter(f"{DI}BPMNShape") if (box := _box(shape)) and box.id in model.elements]
@@ -70,7 +67,7 @@ def _line(edge: etree._Element) -> str:  # pyright: ignore[reportPrivateUsage] -
     return " ".join(f"{x:g},{y:g}" for x, y in points)
 
 
-def _shape(model: StoredModel | CompiledModel, box: Box, tone: str) -> str:
+def _shape(model: Drawn, box: Box, tone: str) -> str:
     kind = model.elements[box.id].type
     middle_x, middle_y = box.x + box.width / 2, box.y + box.height / 2
     if kind.endswith("Event"):

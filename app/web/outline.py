@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - untyped
 
-from app.engines.spiff.models import StoredModel
-from app.engines.spiff.specs import CompiledModel
+from app.engines.spiff.elements import Element
 
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 KINDS = {
@@ -31,6 +30,16 @@ KINDS = {
 State = Literal["completed", "now", "trouble", "open"]
 
 
+class Drawn(Protocol):
+    """What can be drawn and said in words: a stored version, a checked one, or a file nobody has checked."""
+
+    @property
+    def diagram(self) -> bytes: ...
+    @property
+    def elements(self) -> dict[str, Element]: ...
+    def element_name(self, element_id: str) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One element in the order of the flow; `leads_to` names what may come next where there is a choice."""
@@ -42,9 +51,7 @@ class Step:
     leads_to: tuple[str, ...]
 
 
-def outline(
-    model: StoredModel | CompiledModel, done: Iterable[str] = (), now: Iterable[str] = (), trouble: Iterable[str] = ()
-) -> list[Step]:
+def outline(model: Drawn, done: Iterable[str] = (), now: Iterable[str] = (), trouble: Iterable[str] = ()) -> list[Step]:
     """The elements of *model* in the order in which the flow reaches them, sub-processes' inside after them."""
     done, now, trouble = set(done), set(now), set(trouble)
     flows = _flows(model)
@@ -67,11 +74,11 @@ def outline(
     return steps
 
 
-def _leads(model: StoredModel | CompiledModel, label: str, target: str) -> str:
+def _leads(model: Drawn, label: str, target: str) -> str:
     return f"{label}: {model.element_name(target)}" if label else model.element_name(target)
 
 
-def _flows(model: StoredModel | CompiledModel) -> dict[str, list[tuple[str, str]]]:
+def _flows(model: Drawn) -> dict[str, list[tuple[str, str]]]:
     """Element id → (label, target id) of each sequence flow out of it, and of what sits on its boundary."""
     root = etree.fromstring(model.diagram, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
     found: dict[str, list[tuple[str, str]]] = {}
@@ -82,7 +89,7 @@ def _flows(model: StoredModel | CompiledModel) -> dict[str, list[tuple[str, str]
     return found
 
 
-def _order(model: StoredModel | CompiledModel, flows: dict[str, list[tuple[str, str]]]) -> list[str]:
+def _order(model: Drawn, flows: dict[str, list[tuple[str, str]]]) -> list[str]:
     nodes = [element.id for element in model.elements.values() if element.type in KINDS or _is_node(element.type)]
     known = set(nodes)
     starts = [node for node in nodes if model.elements[node].type == "startEvent" and not model.elements[node].parent]

@@ -86,6 +86,7 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "compare": ("modeler", f"/models/{APPOINTMENT}/compare"),
     "move instances": ("modeler", f"/models/{APPOINTMENT}/migrate"),
     "dry run": ("modeler", f"/models/{APPOINTMENT}/dry-run"),
+    "guide": ("modeler", "/help/modelling"),
     "operations": ("ops", "/ops?q=nothing"),
     "schedules": ("ops", "/schedules"),
     "payment": ("staff", "/payment/start"),

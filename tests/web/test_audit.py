@@ -38,12 +38,16 @@ WAITING = drawing.sequence(
     drawing.message("m", "called"),
     before='<bpmn:message id="called" name="Called" />',
 )
+DRAFT = {"xml": "<half", "file": "new.bpmn"}
 NOTHING_CHANGES = {
     "api_migrations.attempt",
     "api_models.check",
     "api_dry_runs.walk",
     "models.preview",
     "models.try_out",
+    "api_drafts.check",
+    "api_drafts.lock",
+    "api_drafts.unlock",
     "language.choose",
     "tasks.draft",
     "api_tasks.draft",
@@ -53,7 +57,8 @@ NOTHING_CHANGES = {
     "payment.held",
 }
 """A check and a dry run store nothing; a draft, kept every ten seconds, is its owner's alone until the task is done; a
-hold is gone after five minutes; the pages of a payment's outcome get the form that was booked before."""
+hold is gone after five minutes, who draws a model after one; the pages of a payment's outcome get the form that was
+booked before."""
 
 
 @dataclass
@@ -203,6 +208,31 @@ CHANGES: dict[str, Change] = {
         "modeler",
         lambda _: "/models",
         lambda _: {"data": {"file": upload(BROKEN.replace(b"Broken", b"New"))}},
+    ),
+    "drafts.save": Change(
+        ["model.draft-saved"],
+        "modeler",
+        lambda _: "/models/New/edit",
+        lambda _: {"data": {"file": upload(BROKEN), "revision": "0"}},
+    ),
+    "drafts.discard": Change(
+        ["model.draft-discarded"],
+        "modeler",
+        lambda _: "/models/Begun/edit/discard",
+        lambda _: {"data": {"revision": "1"}},
+    ),
+    "drafts.restore": Change(
+        ["model.draft-restored"],
+        "modeler",
+        lambda _: "/models/Gone/edit/restore",
+        lambda _: {"data": {"revision": "2"}},
+    ),
+    "api_drafts.save": Change(
+        ["model.draft-saved"], "modeler", lambda _: f"{API}/drafts/New", lambda _: {"json": DRAFT | {"revision": 0}}
+    ),
+    "api_drafts.discard": Change(["model.draft-discarded"], "modeler", lambda _: f"{API}/drafts/Begun?revision=1"),
+    "api_drafts.restore": Change(
+        ["model.draft-restored"], "modeler", lambda _: f"{API}/drafts/Gone/restore?revision=2"
     ),
     "tasks.claim": Change(["task.claimed"], path=lambda at: f"/tasks/{at.task}/claim"),
     "tasks.release": Change(["task.claimed", "task.released"], path=lambda at: f"/tasks/{at.task}/release"),
@@ -528,6 +558,11 @@ async def scene(caller: Callable[[str], Caller]) -> Scene:
                     values ('HSP-202', tstzrange(now(), now() + interval '1 hour'), 'block') returning id""")
         )
         await session.execute(text("insert into holiday (day, name) values (date '2027-07-04', 'Summer')"))
+        await session.execute(
+            text("""insert into model_draft (key, engine, file, name, xml, revision, discarded_at)
+                    values ('Begun', 'spiff', 'b.bpmn', '', '<x/>', 1, null),
+                           ('Gone', 'spiff', 'g.bpmn', '', '<x/>', 2, now())""")
+        )
         hours = await session.scalar(text("select min(id) from doctor_hours where docid = 'HSP-202'"))
         entry = await session.scalar(
             text("""insert into waiting_entry (patientid, docid, earliest, latest)

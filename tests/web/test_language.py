@@ -17,7 +17,21 @@ from app.web.language import Literal
 from tests.web.conftest import Caller, Visitor
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "app/web/templates"
-OWN = ("base", "booked", "booking", "consultation", "error", "home", "macros", "register", "signin", "signup", "task")
+OWN = (
+    "base",
+    "booked",
+    "booking",
+    "consultation",
+    "editor",
+    "error",
+    "guide",
+    "home",
+    "macros",
+    "register",
+    "signin",
+    "signup",
+    "task",
+)
 """Templates whose every word has a translation; the words of others are translated where the catalogue has them."""
 NAMES = {"DAMS", "· DAMS"}
 

@@ -72,6 +72,17 @@ def read(content: bytes) -> Xml:
     return root
 
 
+def as_text(content: bytes) -> str:
+    """A file's text, well-formed or not; its own declaration is left out where it names another encoding than UTF-8.
+
+    Raises:
+        XmlRefused: no text, or in an encoding nobody draws models in.
+    """
+    text = _decode(content)
+    found = _DECLARED.match(content[:200])
+    return text if not found or found[1].lower() in (b"utf-8", b"utf8") else _DECLARATION.sub("", text, count=1)
+
+
 def schema_faults(root: Xml, most: int = 20) -> list[Fault]:
     """Where the tree departs from the BPMN 2.0 schema, the first ``most`` places."""
     schema = _schema()

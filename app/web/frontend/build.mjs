@@ -8,7 +8,15 @@ rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 
 const result = await build({
-  entryPoints: { app: "src/app.js", diagram: "src/diagram.js", styles: "src/app.css", "diagram-styles": "src/diagram.css" },
+  entryPoints: {
+    app: "src/app.js",
+    diagram: "src/diagram.js",
+    editor: "src/editor.js",
+    styles: "src/app.css",
+    "diagram-styles": "src/diagram.css",
+    "editor-styles": "src/editor.css",
+  },
+  alias: { "style-mod": "./src/style-mod.js", domify: "./src/domify.js" },
   outdir: target,
   entryNames: "[name]-[hash]",
   assetNames: "[name]-[hash]",
@@ -21,16 +29,16 @@ const result = await build({
   legalComments: "linked",
 });
 
-const names = { "src/app.js": "app.js", "src/diagram.js": "diagram.js", "src/app.css": "app.css", "src/diagram.css": "diagram.css" };
 const manifest = {};
 for (const [file, { entryPoint }] of Object.entries(result.metafile.outputs)) {
-  if (entryPoint in names) manifest[names[entryPoint]] = basename(file);
+  if (entryPoint) manifest[basename(entryPoint)] = basename(file);
 }
 writeFileSync(join(target, "manifest.json"), JSON.stringify(manifest, null, 1));
 
 // What others wrote is named with its licence beside what is served.
 const licences = [];
-for (const name of ["bpmn-js", "diagram-js", "@picocss/pico"]) {
+const packages = Object.keys(result.metafile.inputs).flatMap((file) => file.match(/node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/)?.[1] ?? []);
+for (const name of [...new Set(packages)].sort()) {
   const folder = join("node_modules", name);
   const file = readdirSync(folder).find((one) => /^licen[cs]e/i.test(one));
   if (existsSync(folder) && file) licences.push(`${name}\n\n${readFileSync(join(folder, file), "utf8")}`);

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.core.errors import BadRequest, Conflict, ModelRefused, NotFound
 from app.core.ids import uuid7
 from app.db.session import Session, reading, transaction
-from app.engines import deployments
+from app.engines import deployments, drafts
 from app.engines.spiff import comparison, dry_run, models
 from app.engines.spiff.models import StoredModel
 from app.engines.spiff.specs import BundleFile
@@ -31,7 +31,7 @@ async def listing() -> str:
 @allow(*DRAW)
 async def upload() -> AnyResponse | tuple[str, int]:
     """Deploy the chosen files as one bundle. A refused bundle stores nothing and shows every problem."""
-    files = _chosen()
+    files = await _chosen()
     note = request.form.get("note", "")[:2000]
     if not files:
         return await _page(error="Choose a .bpmn file first."), 422
@@ -112,7 +112,7 @@ async def xml(process_id: str, version: int) -> Response:
 @allow(*DRAW)
 async def try_out() -> str | tuple[str, int]:
     """Walk the chosen files as one bundle; nothing is stored."""
-    files = _chosen()
+    files = await _chosen()
     if not files:
         return await _page(error="Choose a .bpmn file first."), 422
     report = await models.check([file for file in files if not dry_run.is_cases(file.name)])
@@ -143,7 +143,7 @@ async def walk(process_id: str) -> str:
 @allow(*DRAW)
 async def preview() -> str | tuple[str, int]:
     """The chosen files beside what is deployed, to be deployed from there; nothing is stored yet."""
-    files = _chosen()
+    files = await _chosen()
     if not files:
         return await _page(error="Choose a .bpmn file first."), 422
     report = await deployments.check(files)
@@ -190,8 +190,8 @@ def _kept(files: list[BundleFile]) -> list[str]:
     return [f"{file.name}:{b64encode(file.content).decode()}" for file in files]
 
 
-def _chosen() -> list[BundleFile]:
-    """The files of the form, and those that a page before kept in it as `name:base64`."""
+async def _chosen() -> list[BundleFile]:
+    """The files of the form, those that a page before kept in it as `name:base64`, and drafts with their tables."""
     files = [BundleFile((file.filename or "")[:200], file.read()) for file in request.files.getlist("file") if file]
     for one in request.form.getlist("kept"):
         name, _, content = one.rpartition(":")
@@ -199,6 +199,9 @@ def _chosen() -> list[BundleFile]:
             files.append(BundleFile(name[:200], b64decode(content, validate=True)))
         except ValueError:
             raise BadRequest("kept holds names and base64, as the page before made them.") from None
+    async with reading() as session:
+        for key in request.form.getlist("draft"):
+            files += await drafts.handed_over(session, key)
     return files
 
 
@@ -209,6 +212,13 @@ def _where(engine: str) -> str:
 async def _page(*, problems: object = None, error: str = "", needs_note: bool = False) -> str:
     async with reading() as session:
         rows = await models.listing(session)
+        begun = await drafts.listing(session)
     return render_template(
-        "models.html", rows=rows, problems=problems, error=error, needs_note=needs_note, may_draw=actor().has(*DRAW)
+        "models.html",
+        rows=rows,
+        drafts=begun,
+        problems=problems,
+        error=error,
+        needs_note=needs_note,
+        may_draw=actor().has(*DRAW),
     )
