@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 from xml.etree import ElementTree
 
 import click
@@ -229,4 +230,27 @@ def deploy(
     )
 
 
-commands = [check, dry_run, deploy]
+RECORD_EXAMPLES = """
+\b
+Examples:
+  dams record 01a21804-74f6-7a49-a2b6-a01c6355e9bb > visit.test.json
+  dams dry-run visit.bpmn visit.test.json
+"""
+
+
+@click.command(epilog=RECORD_EXAMPLES)
+@click.argument("instance", type=click.UUID)
+@connected
+def record(connection: Connection, instance: UUID) -> None:
+    """Write INSTANCE, which has completed, as a test case of its model. Its values are the real ones.
+
+    Ends with 1 where the case, played in memory, does not go the same way.
+    """
+    made = connection.call("GET", f"/instances/{instance}/test-case")
+    output.as_json(made["file"])
+    if not made["holds"]:
+        click.echo(f"it does not hold in memory: {output.plain(made['said'])}", err=True)
+        sys.exit(1)
+
+
+commands = [check, dry_run, deploy, record]

@@ -38,6 +38,17 @@ def test_a_bundle_tells_what_happened_and_nothing_about_the_patient(dams: Comman
     assert completed["data"] == {"element": "Ask", "entries": {"words": "text of 24"}}
 
 
+def test_an_instance_that_has_completed_is_recorded_as_a_case_that_plays(dams: CommandLine, tmp_path: Path) -> None:
+    model, cases = tmp_path / "kept.bpmn", tmp_path / "kept.test.json"
+    model.write_bytes(sequence("Kept", user_task("Ask", field("words")), name="Kept"))
+    dams.here("deploy", str(model), "--as", "modeler")
+    started = dams.here("start", "Kept", "--as", "admin", "--json").json()
+    assert "is running" in dams.here("record", started["id"], "--as", "admin", code=1).err
+    dams.here("tasks", "complete", started["tasks"][0]["id"], "--var", "words=hello", "--as", "admin")
+    cases.write_text(dams.here("record", started["id"], "--as", "admin").out)
+    assert f"as {started['case']} went: holds" in dams("dry-run", str(model), str(cases)).out
+
+
 def test_a_case_that_is_not_there_is_said(dams: CommandLine, tmp_path: Path) -> None:
     target = tmp_path / "b.zip"
     assert "No such case" in dams.here("export-case", "A-0", "-o", str(target), "--as", "ops", code=1).err

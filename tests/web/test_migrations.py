@@ -12,6 +12,7 @@ from tests.web.conftest import Caller, Visitor, value
 OLD = drawing.sequence("Move", drawing.user_task("ask", name="Ask"), drawing.user_task("check", name="Check"))
 TRIAL = "/models/Move/migrations/trial"
 NEW = drawing.sequence("Move", drawing.user_task("ask", name="Ask"), drawing.user_task("verify", name="Verify"))
+SAME = drawing.sequence("Move", drawing.user_task("ask", name="Ask"), drawing.user_task("verify", name="Check"))
 
 
 async def carry_out() -> None:
@@ -67,6 +68,15 @@ async def test_an_instance_that_was_moved_has_its_page_and_its_case_as_before(
     assert "Verify" in person.get(f"/instances/{own}").text
     case = await value("select case_no from instance where id = :own", own=own)
     assert "moved it to another version" in person.get(f"/cases/{case}").text
+
+
+def test_an_element_of_the_same_name_is_offered_for_one_whose_id_is_gone(
+    caller: Callable[[str], Caller], visitor: Callable[[str], Visitor]
+) -> None:
+    two_versions(caller).deploy(SAME)
+    page = visitor("modeler").get("/models/Move/migrate?from=1&to=3").text
+    assert '<option value="verify" selected>Check (verify)</option>' in page
+    assert "all that were tried can be moved" in page
 
 
 def test_bad_input_is_told_by_name(caller: Callable[[str], Caller]) -> None:

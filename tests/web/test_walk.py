@@ -9,7 +9,7 @@ from typing import Any
 from app.core.root import ROOT
 from tests.conftest import PASSWORD_OF_ALL
 from tests.drawing import field, script, sequence, user_task
-from tests.web.conftest import API, APPOINTMENT, ENTRIES, Caller, some_id, value
+from tests.web.conftest import API, APPOINTMENT, ENTRIES, Caller, Visitor, some_id, value
 
 MODEL = Path(__file__).resolve().parents[2] / "bpmn/spiff/appointment.bpmn"
 ORDER = [
@@ -267,3 +267,25 @@ def test_what_is_not_there_is_not_found(caller: Callable[[str], Caller]) -> None
     admin("GET", "/nothing/here", 404)
     admin("GET", f"/instances/{some_id()}/trace", 404)
     admin("GET", f"/models/{APPOINTMENT}?version=99", 404)
+
+
+def test_a_finished_instance_becomes_a_test_case_that_holds(
+    caller: Callable[[str], Caller], visitor: Callable[[str], Visitor]
+) -> None:
+    caller("modeler").deploy(sequence("Kept", user_task("ask", field("n", "long"))))
+    admin = caller("admin")
+    own = admin.start("Kept")
+    assert admin.open("GET", f"/api/v1/instances/{own['id']}/test-case").status_code == 409
+    admin.complete(own["tasks"][0]["id"], n=4)
+    made = admin("GET", f"/instances/{own['id']}/test-case")
+    assert (made["holds"], made["said"], made["version"]) == (True, "", 1)
+    assert made["file"]["cases"][0]["steps"] == [{"do": "form", "element": "ask", "given": {"n": 4}}]
+    person = visitor("admin")
+    assert "Make a test case of it" in person.get(f"/instances/{own['id']}").text
+    assert (
+        "Played in memory it goes the same way: 1 step, 3 elements."
+        in person.get(f"/instances/{own['id']}/test-case").text
+    )
+    file = person.get(f"/instances/{own['id']}/test-case?download=1")
+    assert file.headers["Content-Disposition"] == 'attachment; filename="Kept.test.json"'
+    assert file.get_json() == made["file"]

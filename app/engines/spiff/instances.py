@@ -27,7 +27,7 @@ from app.engines.spiff.models import StoredModel
 from app.engines.spiff.outcome import Outcome
 from app.engines.spiff.records import InstanceView, TaskRef
 from app.engines.spiff.saving import Change
-from app.engines.spiff.values import shown
+from app.engines.spiff.values import entered, shown
 
 T = TypeVar("T")
 MAX_KEY = 200
@@ -71,7 +71,7 @@ async def start(
     clock: Any = await driver.first(session, _CLOCK, {})
     outcome = await begin(model, given, clock.now)
     instance_id = uuid7()
-    change = Change("instance.started", actor.id, case_no=case or f"A-{clock.number}")
+    change = Change("instance.started", actor.id, entered(given), case_no=case or f"A-{clock.number}")
     row = {"model_id": model.id, "business_key": business_key, "started_by": actor.id, "start_key": key}
     try:
         async with session.begin_nested() if key else _no_savepoint():

@@ -108,7 +108,7 @@ async def _answer(session: Session, run: Run, instance_id: UUID, task_id: UUID) 
         return
     kind = "job.failed" if code is not None else "job.completed"
     element = next((job.element_id for job in await _jobs_of(session, row) if job.task_id == task_id), "")
-    told = {"run": str(run.id), "element": element}
+    told = {"run": str(run.id), "element": element} | ({"code": code} if code is not None else {})
     await saving.update(session, model, row, outcome, Change(kind, None, told, task_id))
     if code is not None:
         await runs.resolve(session, run.id, None)

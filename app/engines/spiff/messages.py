@@ -24,6 +24,7 @@ from app.engines.spiff import models, saving, starts, statements, steps
 from app.engines.spiff.limits import bounds
 from app.engines.spiff.outcome import NamedEvent
 from app.engines.spiff.saving import Change
+from app.engines.spiff.values import entered
 
 MAX_TTL = 30 * 86_400
 SENDERS = ("doctor", "staff", "admin", "ops")
@@ -104,7 +105,7 @@ async def begin(
         lambda: steps.start(model.spec, dict(variables), bounds=bounds(), now=clock.now, at=element_id)
     )
     instance_id, who = uuid7(), actor.id if actor else None
-    change = Change("instance.started", who, {"start": element_id}, case_no=f"A-{clock.number}")
+    change = Change("instance.started", who, {"start": element_id, **entered(variables)}, case_no=f"A-{clock.number}")
     row = {"model_id": model.id, "business_key": business_key, "started_by": who, "start_key": None}
     await saving.insert(session, model, instance_id, outcome, change, clock.now, row)
     names = [item.name for item in outcome.waiting if item.kind == "message"]
@@ -134,7 +135,7 @@ async def deliver(
         )
     except Conflict:  # its conversation has other correlation keys
         return False
-    change = Change(f"{kind}.received", actor.id if actor else None, {"name": name})
+    change = Change(f"{kind}.received", actor.id if actor else None, {"name": name, **entered(variables)})
     await saving.update(session, model, row, outcome, change)
     return True
 

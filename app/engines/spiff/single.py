@@ -20,6 +20,7 @@ from app.engines.spiff import choices, instances, lookup, models, saving, statem
 from app.engines.spiff.models import StoredModel
 from app.engines.spiff.records import InstanceView
 from app.engines.spiff.saving import Change
+from app.engines.spiff.values import entered
 
 _ACTIVE = Statement(
     """select id, dams_now() as now, nextval('case_number') as number from model
@@ -44,7 +45,7 @@ async def start(actor: Actor, process_id: str, variables: Mapping[str, Any]) -> 
         if not saving.follows_nothing(model, outcome):
             return None
         instance_id = uuid7()
-        change = Change("instance.started", actor.id, case_no=f"A-{found.number}")
+        change = Change("instance.started", actor.id, entered(given), case_no=f"A-{found.number}")
         row = {"model_id": model.id, "business_key": None, "started_by": actor.id, "start_key": None}
         await saving.insert_alone(line, model, instance_id, outcome, change, found.now, row)
         ended_at = found.now if outcome.status == "completed" else None

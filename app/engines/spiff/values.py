@@ -107,6 +107,11 @@ def shown(value: Any) -> Any:
     return str(value) if isinstance(value, (UUID, Decimal)) else value
 
 
+def entered(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What came from outside, as the timeline keeps it; nothing where nothing came."""
+    return {"entries": shown(given)} if given else {}
+
+
 def _unfit(value: Any) -> str:
     stack: list[tuple[Any, int]] = [(value, 0)]
     while stack:

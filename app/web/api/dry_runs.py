@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel
 
+from app.db.session import reading
 from app.engines.spiff import dry_run, models
+from app.engines.spiff.dry_run import recording
+from app.engines.spiff.dry_run.cases import Cases
 from app.web.api.contract import Group
 from app.web.api.models import DRAW, bundle
 from app.web.api.schemas import Problem
+from app.web.security import actor
 
 group = Group("dry_runs")
 blueprint = group.blueprint
@@ -80,3 +85,25 @@ async def walk(_given: object) -> dict[str, Any]:
     ok = report.ok and not any(one["failures"] or one["unfilled"] for one in walked)
     ok = ok and all(one["holds"] for one in held)
     return {"ok": ok, "problems": report.problems, "models": walked, "cases": held}
+
+
+class RecordedCase(BaseModel):
+    """A file of one test case, ready to be kept as `NAME.test.json`, and how it goes when it is played"""
+
+    file: Cases
+    version: int
+    holds: bool
+    said: str
+
+
+@group.operation("GET", "/instances/<uuid:instance_id>/test-case", answer=RecordedCase, errors=(404, 409))
+async def record(_given: object, instance_id: UUID) -> dict[str, Any]:
+    """Make a test case of an instance that has completed; its values are the real ones"""
+    async with reading() as session:
+        made = await recording.record(session, actor(), instance_id)
+    return {
+        "file": made.cases.model_dump(mode="json"),
+        "version": made.version,
+        "holds": made.verdict.holds,
+        "said": made.verdict.said,
+    }

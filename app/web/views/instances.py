@@ -7,12 +7,14 @@ from uuid import UUID
 
 import orjson
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response
 
 from app.core.errors import Invalid
 from app.db.session import Session, reading, transaction
 from app.engines import instances
 from app.engines.spiff import lookup, models, timeline
+from app.engines.spiff.dry_run import recording
 from app.engines.spiff.records import EventRow, InstanceView
 from app.web.progress import Progress
 from app.web.security import actor, allow, signed_in
@@ -98,6 +100,23 @@ async def retry(instance_id: UUID, n: int) -> Response | tuple[str, int]:
         return await _page(instance_id, error.errors), 422
     flash("Tried again.", "good")
     return redirect(url_for("instances.show", instance_id=instance_id), 303)
+
+
+@blueprint.get("/instances/<uuid:instance_id>/test-case")
+@signed_in
+async def test_case(instance_id: UUID) -> str | Response:
+    """The instance as a test case, to look at or with `download` as a file."""
+    async with reading() as session:
+        made = await recording.record(session, actor(), instance_id)
+    written = orjson.dumps(made.cases.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
+    if "download" in request.args:
+        name = f"{made.cases.process}.test.json"
+        return Response(
+            written + b"\n",
+            content_type="application/json",
+            headers={"Content-Disposition": f'attachment; filename="{secure_filename(name)}"'},
+        )
+    return render_template("test_case.html", made=made, written=written.decode(), instance_id=instance_id)
 
 
 def _corrections() -> dict[str, object]:

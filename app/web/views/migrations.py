@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -12,6 +13,7 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.db.session import reading, transaction
 from app.engines import migrations
 from app.engines.spiff import comparison, models
+from app.engines.spiff.models import StoredModel
 from app.web.progress import Compared
 from app.web.security import actor, allow
 
@@ -74,7 +76,8 @@ async def _page(process_id: str, given: MultiDict[str, str], errors: dict[str, s
         new_version = _version(given, "to") or (active if active != old_version else rows[0].version)
         old, new = [await models.find(session, process_id, version) for version in (old_version, new_version)]
         at = await comparison.standing(session, process_id, [old_version])
-        elements = {own: other for own, other in _elements(given).items() if own in old.elements}
+        chosen = any(name.startswith(_OF) for name in given)
+        elements = _elements(given) if chosen else _same_names(old, new, at)
         trial, refusal = None, ""
         if old_version != new_version:
             try:
@@ -99,6 +102,17 @@ async def _page(process_id: str, given: MultiDict[str, str], errors: dict[str, s
         errors=errors or {},
         reason=given.get("reason", ""),
     )
+
+
+def _same_names(old: StoredModel, new: StoredModel, standing: Mapping[str, int]) -> dict[str, str]:
+    """For who stands on what the new version has not by that id: the one element of the same kind and name there."""
+    found: dict[str, str] = {}
+    for own in [one for one in standing if one in old.elements and one not in new.elements]:
+        was = old.elements[own]
+        like = [one.id for one in new.elements.values() if (one.type, one.name) == (was.type, was.name)]
+        if was.name and len(like) == 1 and like[0] not in old.elements:
+            found[own] = like[0]
+    return found
 
 
 def _elements(given: MultiDict[str, str]) -> dict[str, str]:

@@ -110,7 +110,7 @@ def play(model: CompiledModel, spec: LoadedSpec, case: Case, now: datetime) -> V
     if missing:
         said = f"there is no element {', '.join(missing)} in this version"
         return Verdict(model.process_id, case.name, said)
-    player = _Player(model, spec, now)
+    player = Player(model, spec, now)
     try:
         said = player.play(case)
     except DamsError as error:
@@ -118,8 +118,10 @@ def play(model: CompiledModel, spec: LoadedSpec, case: Case, now: datetime) -> V
     return Verdict(model.process_id, case.name, said, tuple(player.path))
 
 
-class _Player:
+class Player:
     """An instance in memory, and the way that it has taken."""
+
+    outcome: Outcome
 
     def __init__(self, model: CompiledModel, spec: LoadedSpec, now: datetime) -> None:
         self.model, self.spec, self.now = model, spec, now
@@ -130,21 +132,38 @@ class _Player:
         """Make every move; why one cannot be made or what differs at the end, "" where all is as expected."""
         todo = list(case.steps)
         starts = todo and self.model.elements[todo[0].element].type == "startEvent"
-        first = todo.pop(0) if starts else None
-        began = Move(first.do, first.element, first.given) if first else Move("start", "", self._begun(case.start))
-        outcome = self._settled(moves.begin(self.spec, began, self.now))
+        self.begin(case.start, todo.pop(0) if starts else None)
         for step in todo:
-            self.where = step.element
-            at = _at(outcome, step)
-            if at is None:
-                return f"{step.do} {step.element} is not possible here: {_open(outcome)}"
-            self.now = moves.time_of(at, self.now)
-            move = Move(step.do, step.element, self._entered(at, step.given))
-            after = moves.make(self.spec, outcome, move, at, self.now)
-            if after is None:
-                return f"nothing catches the error at {step.element}"
-            outcome = self._settled(after)
-        return _differs(case, outcome, self.path)
+            if why := self.take(step):
+                return why
+        return _differs(case, self.outcome, self.path)
+
+    def begin(self, start: dict[str, Any], first: Step | None = None) -> None:
+        """Start it by hand with the variables *start*, or at the start event of the step *first*.
+
+        Raises:
+            Invalid: a variable that cannot be kept.
+        """
+        move = Move(first.do, first.element, first.given) if first else Move("start", "", self._begun(start))
+        self._settle(moves.begin(self.spec, move, self.now))
+
+    def take(self, step: Step) -> str:
+        """Make one move; why it cannot be made here, "" where it was made.
+
+        Raises:
+            Invalid: a value that cannot be kept, or a field that must be mended.
+        """
+        self.where = step.element
+        at = _at(self.outcome, step)
+        if at is None:
+            return f"{step.do} {step.element} is not possible here: {_open(self.outcome)}"
+        self.now = moves.time_of(at, self.now)
+        move = Move(step.do, step.element, self._entered(at, step.given))
+        after = moves.make(self.spec, self.outcome, move, at, self.now)
+        if after is None:
+            return f"nothing catches the error at {step.element}"
+        self._settle(after)
+        return ""
 
     def _begun(self, given: dict[str, Any]) -> dict[str, Any]:
         form = next((self.model.forms[own] for own, one in self.model.elements.items()
@@ -155,12 +174,12 @@ class _Player:
         form = self.model.forms.get(at.element_id) if isinstance(at, OpenTask) else None
         return dict(forms.submit(form, given, at.values)) if form and isinstance(at, OpenTask) else given
 
-    def _settled(self, outcome: Outcome) -> Outcome:
+    def _settle(self, outcome: Outcome) -> None:
         self._keep(outcome)
         while outcome.unfinished:
             outcome = steps.proceed(self.spec, outcome.state, bounds=bounds(), now=self.now)
             self._keep(outcome)
-        return outcome
+        self.outcome = outcome
 
     def _keep(self, outcome: Outcome) -> None:
         self.path += [
