@@ -40,7 +40,7 @@ def outcome(instance: Instance, *, unfinished: bool, steps: int) -> Outcome:
 
 def variables(instance: Instance) -> dict[str, Any]:
     """The data as people see it: what the live tokens hold, the newest last; of a completed instance, its last data."""
-    data = _final(instance) if instance.completed else instance.live_data()
+    data = _final(instance) if instance.completed else instance.live_data(runs=True)
     return values.shown(data)
 
 

@@ -120,16 +120,19 @@ class Scope(Mixin):
         self.top_workflow.failures.pop(task_id, None)
         self.top_workflow.watchers.pop(task_id, None)
 
-    def live_data(self) -> dict[str, Any]:
-        """What the live tokens hold, the newest last; what a called process works with is its own until it returns."""
+    def live_data(self, *, runs: bool = False) -> dict[str, Any]:
+        """What the live tokens hold, the newest last; what a called process works with is its own until it returns.
+
+        So is what belongs to one run of a loop or multi-instance activity; *runs* shows that too.
+        """
         data: dict[str, Any] = dict(self.data.get("data_objects") or {})
         for token in self.frontier.values():
-            if token.task_spec.momentary or sharing.is_run(token):
-                continue  # it waits with the data of the moment it began to, or has its data for itself
+            if token.task_spec.momentary or (sharing.is_run(token) and not runs):
+                continue  # a momentary one waits with the data of the moment it began to
             data.update(token.data)
             inner = self.top_workflow.subprocesses.get(token.id)
             if inner is not None and not inner.completed and token.task_spec.shares_data:
-                data.update(inner.live_data())
+                data.update(inner.live_data(runs=runs))
         return merge(data, sharing.latest(self))
 
     def process(self) -> Any:
