@@ -45,6 +45,8 @@ SPARE_SECONDS = 15
 """The broker waits so much longer than a handler may take, so that a slow answer is not a second delivery."""
 LOST = (ZeebeBackPressureError, ZeebeGatewayUnavailableError, ZeebeInternalError, ZeebeDeadlineExceeded)
 STOPPED, STALE = 0, 1
+LONGEST_POLL_SECONDS = 25.0
+"""A poll takes no longer: twice :data:`POLL_MS` with a broker that is not ready yet, and five that pyzeebe waits."""
 
 
 class Pulse(ZeebeAdapter):
@@ -71,6 +73,10 @@ class Pulse(ZeebeAdapter):
                 log.warning("completion is tried again", key=job_key, error=type(error).__name__)
                 await asyncio.sleep(0.2 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         return await super().complete_job(job_key, variables)
+
+    def wait_anew(self) -> None:
+        """The broker is away: no poll can come back, and none is late before it could have since."""
+        self.polled = dict.fromkeys(self.polled, time.monotonic())
 
     def ages(self) -> dict[str, float]:
         """Seconds since the last poll of each job type came back."""
@@ -148,9 +154,11 @@ class Worker:
                 await heartbeat.beat(KIND, {"types": sorted(ages), "polled": ages, "clear": clear})
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 log.warning("the database is away", error=type(error).__name__)
-            late = [type_ for type_, age in ages.items() if age > settings().zeebe.stale_seconds]
-            if late and await broker.answers():
-                log.error("polls have stopped", types=late)
+            oldest, stale = max(ages.values()), settings().zeebe.stale_seconds
+            if oldest > min(stale, LONGEST_POLL_SECONDS) and not await broker.answers():
+                pulse.wait_anew()
+            elif oldest > stale:
+                log.error("polls have stopped", types=[type_ for type_, age in ages.items() if age > stale])
                 return STALE
             await asyncio.sleep(heartbeat.EVERY_SECONDS)
 

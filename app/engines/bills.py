@@ -28,8 +28,13 @@ class Bill:
     error: str | None
 
 
-async def ask(session: Session, actor: Actor, ticketid: str, charge: Decimal, discount: Decimal) -> UUID:
-    """Have a visit billed and paid when this transaction commits; the bill's id. Raises :class:`Invalid`."""
+async def ask(
+    session: Session, actor: Actor, ticketid: str, charge: Decimal, discount: Decimal, *, key: str | None = None
+) -> UUID:
+    """Have a visit billed and paid when this transaction commits; the bill's id. The same *key* is the same bill.
+
+    Raises :class:`Invalid`, and :class:`Conflict` for a key that was used for another bill.
+    """
     actor.require(*CASHIERS)
     patientid = await charges.check(session, ticketid, charge, discount)
     return await workflows.ask(
@@ -46,6 +51,7 @@ async def ask(session: Session, actor: Actor, ticketid: str, charge: Decimal, di
         about={"ticket": ticketid},
         started_by=actor.id,
         own="paymentid",
+        key=key,
     )
 
 

@@ -106,7 +106,7 @@ async def limited(seconds: float | None = None) -> AsyncGenerator[Client]:
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
         raise await _blame(limit) from error
     except RPCError as error:
-        if error.status in AWAY:
+        if is_away(error):
             raise _away() from error
         if error.status in SLOW:
             raise await _blame(limit) from error
@@ -119,6 +119,12 @@ async def limited(seconds: float | None = None) -> AsyncGenerator[Client]:
         if "connect" not in str(error).lower():
             raise
         raise _away() from error
+
+
+def is_away(error: RPCError) -> bool:
+    """Whether the server is not there. A connection that breaks under a call has no status of its own."""
+    broken = error.status is RPCStatusCode.UNKNOWN and "transport error" in error.message
+    return error.status in AWAY or broken
 
 
 def _away() -> Unavailable:

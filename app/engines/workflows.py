@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -13,7 +14,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from app.core.errors import NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.ids import uuid7
 from app.core.log import log
 from app.db.session import Session, reading, transaction
@@ -21,6 +22,9 @@ from app.engines import control, outbox, runs, temporal
 from app.engines.runs import Run
 from app.engines.senders import Effect, Undeliverable, sender
 from app.engines.temporal import ENGINE
+
+KEYS = UUID("6a1f3c0e-52c4-4f7e-9d0b-8f4f0c5f4a11")
+"""The namespace in which an Idempotency-Key becomes a part of a workflow's id, which may say nothing."""
 
 
 async def ask(
@@ -36,17 +40,21 @@ async def ask(
     started_by: int | None = None,
     instance_id: UUID | None = None,
     task_id: UUID | None = None,
+    key: str | None = None,
 ) -> UUID:
     """Have *workflow* started when this transaction commits; the id of its run. Nobody else's run has this id.
+
+    The same *key* of the same person is the same run. Raises :class:`Conflict` if it was used for something else.
 
     *given* waits in the outbox and reaches Temporal in an envelope; *own* is the member of it that gets the run's id.
     *name* (by default the workflow's) and *about* are what ops see of it. *instance_id* and *task_id* are those of a
     task that waits for its result.
     """
     run_id = uuid7()
-    workflow_name = f"{name or workflow}-{run_id}"
+    workflow_name = f"{name or workflow}-{run_id if key is None else uuid5(KEYS, f'{started_by}:{key}')}"
+    asked = given
     given = given | ({own: str(run_id)} if own else {})
-    await runs.request(
+    made = await runs.request(
         session,
         ENGINE,
         name or workflow,
@@ -58,11 +66,25 @@ async def ask(
         instance_id=instance_id,
         task_id=task_id,
     )
+    if made is None:
+        return await _known(session, workflow_name, asked)
     payload = {"workflow": workflow, "id": workflow_name, "queue": queue, "given": given, "name": name or workflow}
     if task_id is not None:
         payload["job"] = str(run_id)
     await outbox.enqueue(session, "workflow-start", workflow_name, payload, case=case)
     return run_id
+
+
+async def _known(session: Session, workflow_name: str, asked: dict[str, Any]) -> UUID:
+    """The run that was asked for before under the same key."""
+    run = await runs.by_external_id(session, ENGINE, workflow_name)
+    sent = await session.scalar(
+        text("select payload -> 'given' from outbox where kind = 'workflow-start' and key = :key").columns(given=JSONB),
+        {"key": workflow_name},
+    )
+    if run is None or any((sent or {}).get(name) != value for name, value in asked.items()):
+        raise Conflict("This Idempotency-Key belongs to another request.")
+    return run.id
 
 
 @sender("workflow-start")

@@ -61,7 +61,11 @@ def problem(error: DamsError) -> dict[str, Any]:
 
 
 def answer(error: DamsError) -> AnyResponse:
-    """A problem document or a page."""
+    """A problem document or a page. What is our fault has a reference, by which the log finds it."""
+    if error.status >= 500 and "reference" not in error.context:
+        error.context["reference"] = uuid4().hex[:12]
+        told = {"reference": error.context["reference"], "status": error.status, "path": request.path}
+        log.warning("answered with an error", detail=error.detail, **told)
     if is_api():
         body = orjson.dumps(problem(error))
         response = Response(body, error.status, content_type="application/problem+json")

@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -163,8 +163,10 @@ class Caller:
     app: Flask
     token: str
 
-    async def __call__(self, method: str, path: str, body: Any = None) -> TestResponse:
-        headers = {"Authorization": f"Bearer {self.token}"}
+    async def __call__(
+        self, method: str, path: str, body: Any = None, further: Mapping[str, str] | None = None
+    ) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.token}"} | dict(further or {})
         given = {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
         if isinstance(body, bytes):
             headers["Content-Type"] = "application/json"

@@ -110,6 +110,24 @@ async def test_the_same_request_from_the_outbox_twice_is_one_charge(
     assert len(await ledger(payment_sink)) == 1
 
 
+@pytest.mark.engine
+@pytest.mark.usefixtures("visit", "temporal")
+async def test_a_payment_that_is_submitted_fifty_times_under_one_key_is_one_charge(
+    staff_calls: Caller, payment_sink: str
+) -> None:
+    key = {"Idempotency-Key": "one-click"}
+    answers = await asyncio.gather(*(staff_calls("POST", "/api/v1/bills", ASKED, key) for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json["id"] for answer in answers}) == 1
+    other = await staff_calls("POST", "/api/v1/bills", ASKED | {"charge": "90.00"}, key)
+    assert (other.status_code, other.json["detail"]) == (409, "This Idempotency-Key belongs to another request.")
+    await sent()
+    async with working():
+        await until(lambda: value("select 1 from engine_run where status = 'completed'"))
+    assert [entry["amount"] for entry in await ledger(payment_sink)] == ["75.00"]
+    assert await value("select count(*) from payment") == 1
+
+
 @pytest.mark.usefixtures("visit")
 async def test_what_cannot_be_billed_is_named(staff_calls: Caller) -> None:
     for change, field in (

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from temporalio.service import RPCError, RPCStatusCode
 
 from app.core.settings import settings
 from app.db.session import transaction
 from app.dev.state import free_ports
 from app.engines import reservations
+from app.engines import temporal as engine
 from temporal.worker import KIND, queues
 from tests.conftest import running
 from tests.ondemand import end
@@ -24,6 +26,19 @@ from tests.waiting import SECONDS, until
 
 pytestmark = pytest.mark.engine
 BEATS = "select count(*) from worker_heartbeat where kind = 'temporal-worker' and seen_at > now() - interval '6 s'"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "away"),
+    [
+        (RPCStatusCode.UNAVAILABLE, "connection refused", True),
+        (RPCStatusCode.UNKNOWN, "transport error", True),  # what a connection says that breaks under a call
+        (RPCStatusCode.UNKNOWN, "a fault inside", False),
+        (RPCStatusCode.INVALID_ARGUMENT, "no such queue", False),
+    ],
+)
+def test_a_connection_that_breaks_is_a_server_that_is_away(status: RPCStatusCode, said: str, away: bool) -> None:
+    assert engine.is_away(RPCError(said, status, b"")) is away
 
 
 async def test_with_temporal_down_the_call_is_503_and_the_rest_goes_on(

@@ -390,7 +390,9 @@ def test_without_a_database_the_answer_is_503_soon(
         page = person.get("/home", 503)
         assert "The database does not answer." in page.text
         assert page.headers["Retry-After"] == "2"
-        assert program("GET", "/tasks", 503)["code"] == "unavailable"
+        assert "It has been recorded as" in page.text
+        refused = program("GET", "/tasks", 503)
+        assert (refused["code"], len(refused["reference"])) == ("unavailable", 12)
         ready = app.test_client().get("/readyz")
         assert (ready.status_code, ready.get_json()["engines"]["postgresql"]) == (503, "down")
         assert app.test_client().get("/healthz").status_code == 200

@@ -20,6 +20,8 @@ from app.core.actor import Actor
 from app.core.errors import NotFound
 from app.core.settings import settings
 from app.db.session import Session, reading, transaction
+from app.dev.chaos.lines import Line
+from app.dev.state import free_ports
 from app.engines import deployments, heartbeat, relay
 from app.engines.spiff import models
 from app.engines.spiff.specs import BundleFile
@@ -352,6 +354,28 @@ async def test_a_worker_whose_polls_have_stopped_ends_with_an_error(
     monkeypatch.setattr(Pulse, "activate_jobs", hang)
     one = Worker({"test.once": handlers["test.once"]})
     assert await asyncio.wait_for(one.run(), SECONDS) == STALE
+
+
+async def test_the_time_without_a_broker_makes_no_poll_late(zeebe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker takes a minute to start: the worker that waited so long must not end the moment it is there."""
+    line = Line(free_ports(1)[0], int(zeebe.rpartition(":")[2]))
+    monkeypatch.setenv("DAMS_ZEEBE__ADDRESS", f"127.0.0.1:{line.port}")
+    monkeypatch.setenv("DAMS_ZEEBE__STALE_SECONDS", "4")
+    settings.cache_clear()
+
+    async def hang(self: Pulse, *_: Any, **__: Any) -> Any:
+        await asyncio.Event().wait()
+        yield
+
+    monkeypatch.setattr(Pulse, "activate_jobs", hang)
+    running = asyncio.create_task(Worker({"test.once": handlers["test.once"]}).run())
+    _done, waiting = await asyncio.wait([running], timeout=8)
+    assert waiting
+    await line.open()
+    there = time.monotonic()
+    assert await asyncio.wait_for(running, SECONDS) == STALE
+    assert time.monotonic() - there > 2
+    await line.close()
 
 
 async def test_a_worker_waits_for_a_broker_that_is_away(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

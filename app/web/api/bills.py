@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from app.db.session import transaction
 from app.engines import bills
-from app.web.api.contract import Group, reply
+from app.web.api.contract import Group, idempotency_key, reply
 from app.web.security import actor
 
 group = Group("bills")
@@ -33,11 +33,21 @@ class Bill(BaseModel):
     error: str | None
 
 
-@group.operation("POST", "/bills", roles=bills.CASHIERS, body=BillRequest, answer=Bill, status=202, errors=(422,))
+@group.operation(
+    "POST",
+    "/bills",
+    roles=bills.CASHIERS,
+    body=BillRequest,
+    answer=Bill,
+    status=202,
+    errors=(409, 422),
+    headers=("Idempotency-Key",),
+)
 async def ask(given: BillRequest) -> Response:
     """Bill a visit, charge it and release the patient; if a step fails all is given back"""
     async with transaction() as session:
-        bill_id = await bills.ask(session, actor(), given.ticketid, given.charge, given.discount)
+        key = idempotency_key()
+        bill_id = await bills.ask(session, actor(), given.ticketid, given.charge, given.discount, key=key)
         answer = reply(await bills.bill(session, actor(), bill_id), 202)
     answer.headers["Location"] = url_for("api_bills.show", bill_id=bill_id)
     return answer

@@ -1,0 +1,184 @@
+"""`dams chaos`: what breaks when parts of the service are killed, stopped, frozen or cut off under load."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from app.cli import output
+
+if TYPE_CHECKING:
+    from app.dev.chaos.cells import Cell
+    from app.dev.chaos.controls import Verdict
+    from app.dev.chaos.trial import Outcome
+
+EXAMPLES = """
+\b
+Examples:
+  dams chaos                                24 cells, every kill among them
+  dams chaos --seed 7 --json seven.json     the same cells again, and a file of the results
+  dams chaos --cells redis:kill,web:freeze  these cells; `relay:*` is every fault of one part
+  dams chaos --cells race:slot,race:queue   many at once for one thing, without a fault
+  dams chaos --full                         all 36 cells and all 9 races
+  dams chaos --without aof                  one guard taken away: its race must be lost (exit code 0 then)
+  dams chaos --controls                     that for all six guards, each beside the guarded run
+"""
+FAULTS_SHOWN = 10
+RACE = "race:"
+GUARDS = ("exclusion", "revision", "inbox", "aof", "reconnects", "skip-locked")
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--seed", type=click.IntRange(0), help="Chooses cells and their order; printed at each run.")
+@click.option("--cells", "names", metavar="PART:FAULT,…", help="Only these cells and races.")
+@click.option("--full", is_flag=True, help="Every cell of the matrix, and every race.")
+@click.option("--rate", default=25.0, show_default=True, type=click.FloatRange(0.1, 1000), help="Submits a second.")
+@click.option("--strict", is_flag=True, help="A cell that serves again later than its limit has fallen.")
+@click.option("--without", "guard", type=click.Choice(GUARDS), help="A race without its guard, which must be lost.")
+@click.option("--controls", is_flag=True, help="Every guard: its race is won with it and lost without it.")
+@click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write the results there.")
+def chaos(
+    seed: int | None,
+    names: str | None,
+    full: bool,
+    rate: float,
+    strict: bool,
+    guard: str | None,
+    controls: bool,
+    file: Path | None,
+) -> None:
+    """Hurt a service of its own under load, and see that nothing is lost or doubled.
+
+    Starts every server and process on free ports in a folder that goes afterwards; what `dams up` runs is not touched.
+    Parts: web, relay, celery, zeebe-worker, temporal-worker, redis, postgresql, zeebe, temporal. Faults: kill (-9),
+    term, freeze (ten seconds), cut (ten seconds without network). Races: slot, tasks, timers, starts, payment, relays,
+    deliveries, queue, reconnects. At the end the database is held against what clients were told. Limits are those of
+    a quiet machine. Exit code 1: a cell fell, something was lost or doubled, or a guard would not be missed.
+
+    Not there: Airflow, a full disk, moved clocks, upgrades.
+    """
+    if (guard is not None) + controls + (names is not None) + full > 1:
+        raise click.UsageError("--cells, --full, --without and --controls exclude each other")
+    if guard is not None or controls:
+        _controls([guard] if guard is not None else list(GUARDS), file, guarded=controls)
+        return
+    seed = secrets.randbelow(10_000) if seed is None else seed
+    cells, races = _chosen(names, full, seed)
+    outcome, verdicts = _run(cells, races, seed, rate)
+    result = {"races": [verdict.as_dict() for verdict in verdicts]} | (outcome.as_dict() if outcome else {})
+    _write(file, result)
+    if outcome is not None:
+        _show(outcome)
+    if verdicts:
+        _show_races(verdicts)
+    late = strict and outcome is not None and any(one.is_late for one in outcome.results)
+    well = (outcome is None or outcome.held) and all(verdict.held for verdict in verdicts)
+    sys.exit(0 if well and not late else 1)
+
+
+def _chosen(names: str | None, full: bool, seed: int) -> tuple[list[Cell], list[str]]:
+    from app.dev.chaos import cells
+    from app.dev.chaos.races import RACES
+
+    if full:
+        return list(cells.MATRIX), list(RACES)
+    if names is None:
+        return cells.chosen(seed), []
+    given = [name.strip() for name in names.split(",")]
+    races = [name.removeprefix(RACE) for name in given if name.startswith(RACE)]
+    if unknown := [name for name in races if name not in RACES]:
+        raise click.UsageError(f"{unknown[0]!r} is no race; there are {', '.join(RACES)}")
+    try:
+        return cells.named(name for name in given if not name.startswith(RACE)), races
+    except cells.NoSuchCell as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _run(cells: list[Cell], races: list[str], seed: int, rate: float) -> tuple[Outcome | None, list[Verdict]]:
+    from app.dev.chaos.clients import GivenUp
+    from app.dev.chaos.controls import judge
+    from app.dev.chaos.place import DidNotStart
+
+    outcome: Outcome | None = None
+    verdicts: list[Verdict] = []
+    try:
+        if cells:
+            click.echo(f"seed {seed}; starting a service", err=True)
+            outcome = asyncio.run(_play(cells, seed, rate))
+        for name in races:
+            verdicts.append(asyncio.run(judge(name)))
+            click.echo(verdicts[-1].line(), err=True)
+    except (DidNotStart, GivenUp) as error:
+        raise click.ClickException(str(error)) from error
+    return outcome, verdicts
+
+
+async def _play(chosen: list[Cell], seed: int, rate: float) -> Outcome:
+    from app.dev.chaos import ground, place, trial
+
+    async with place.fresh() as made, ground.opened(made) as standing:
+        return await trial.play(standing, chosen, seed=seed, rate=rate, report=lambda what: click.echo(what, err=True))
+
+
+def _controls(guards: list[str], file: Path | None, *, guarded: bool) -> None:
+    """Exit code 1 where a race is lost with its guard, or won without it."""
+    from app.dev.chaos.controls import CONTROLS, judge
+
+    verdicts: list[Verdict] = []
+    for guard in guards:
+        for without in (None, guard) if guarded else (guard,):
+            verdicts.append(asyncio.run(judge(CONTROLS[guard].race, without)))
+            click.echo(verdicts[-1].line(), err=True)
+    _write(file, {"controls": [verdict.as_dict() for verdict in verdicts]})
+    _show_races(verdicts)
+    red = sum(verdict.is_red for verdict in verdicts if verdict.without)
+    click.echo(f"\n{red} of {len(guards)} controls are red")
+    sys.exit(0 if red == len(guards) and all(verdict.held for verdict in verdicts if not verdict.without) else 1)
+
+
+def _write(file: Path | None, result: dict[str, Any]) -> None:
+    if file is not None:
+        file.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
+
+
+def _show_races(verdicts: list[Verdict]) -> None:
+    lines = [
+        (one.race, one.without or "", "yes" if one.held else "NO", f"{one.seconds:.0f}", one.why) for one in verdicts
+    ]
+    output.rows(("race", "without", "held", "seconds", ""), lines, "no race was run")
+
+
+def _show(outcome: Outcome) -> None:
+    rows = [
+        (
+            one.cell,
+            "yes" if one.held else "NO",
+            "" if one.recovery is None else f"{one.recovery:.1f}",
+            "" if one.limit is None else f"≤ {one.limit:.0f}{', LATE' if one.is_late else ''}",
+            "" if one.steady is None else f"{one.steady:.1f}",
+            one.why,
+        )
+        for one in outcome.results
+    ]
+    output.rows(("cell", "held", "recovery s", "limit s", "all serve s", ""), rows, "no cell was played")
+    held = sum(one.held for one in outcome.results)
+    click.echo(f"\n{held} of {len(outcome.results)} cells held")
+    click.echo(f"{outcome.answers} answers, {outcome.submits_per_s:.1f} submits/s")
+    for name, faults in outcome.broken.items():
+        click.echo(f"{name} is broken {len(faults)} times:")
+        for fault in faults[:FAULTS_SHOWN]:
+            click.echo(f"  {fault}")
+    if not outcome.broken:
+        click.echo("nothing lost, nothing doubled: I1-I8 and I10 hold")
+    for note in outcome.notes[:FAULTS_SHOWN]:
+        click.echo(f"note: {note}")
+    click.echo(f"seed {outcome.seed}, {outcome.seconds:.0f} s, load of the machine {outcome.load:.1f}")
+
+
+commands = [chaos]

@@ -1,0 +1,84 @@
+"""The matrix: which part is hurt in which way, how soon it must serve again, and which cells a seed chooses."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+QUICK = 24
+"""Cells of a quick run: every kill, and others by seed."""
+KILL, TERM, FREEZE, CUT = "kill", "term", "freeze", "cut"
+FAULTS = {
+    KILL: "kill -9 of the process and all that it forked",
+    TERM: "the signal by which it is asked to end",
+    FREEZE: "stopped for ten seconds, then going on",
+    CUT: "ten seconds without network to it",
+}
+SECONDS = 10.0
+"""How long a freeze and a cut last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process that is hurt. `limit` is in seconds on a quiet machine; `probes` are what it must do again."""
+
+    limit: float
+    probes: tuple[str, ...]
+
+
+PARTS = {
+    "web": Part(5, ("form",)),
+    "relay": Part(5, ("timer",)),
+    "celery": Part(20, ("celery",)),
+    "zeebe-worker": Part(20, ("zeebe",)),
+    "temporal-worker": Part(25, ("temporal",)),
+    "redis": Part(10, ("celery",)),
+    "postgresql": Part(10, ("form", "timer")),
+    "zeebe": Part(60, ("zeebe",)),
+    "temporal": Part(15, ("temporal",)),
+}
+
+
+class NoSuchCell(ValueError):
+    """There is no cell of this name"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One part hurt in one way."""
+
+    part: str
+    fault: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.part}:{self.fault}"
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds to serve again after a kill; of the other faults nobody has said."""
+        return PARTS[self.part].limit if self.fault == KILL else None
+
+
+MATRIX = tuple(Cell(part, fault) for fault in FAULTS for part in PARTS)
+
+
+def chosen(seed: int, number: int = QUICK) -> list[Cell]:
+    """The cells of a quick run in the order of their turn: the same ones for the same seed, every kill among them."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    kills = [cell for cell in MATRIX if cell.fault == KILL]
+    others = chance.sample([cell for cell in MATRIX if cell.fault != KILL], number - len(kills))
+    return chance.sample(kills + others, number)
+
+
+def named(names: Iterable[str]) -> list[Cell]:
+    """The cells of names such as `redis:kill`; `*` stands for every part or fault. Raises :class:`NoSuchCell`."""
+    found: list[Cell] = []
+    for name in names:
+        part, _, fault = name.strip().partition(":")
+        these = [cell for cell in MATRIX if part in ("*", cell.part) and fault in ("*", cell.fault)]
+        if not these:
+            raise NoSuchCell(f"{name!r} is no cell; parts: {', '.join(PARTS)}; faults: {', '.join(FAULTS)}")
+        found += [cell for cell in these if cell not in found]
+    return found

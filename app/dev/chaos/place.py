@@ -1,0 +1,139 @@
+"""The service that is hurt: every server and process in a new state folder, with a line between each two of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.dev.chaos.lines import Line, Lines, opened
+from app.dev.service import Service, Wanted, owner_url
+from app.dev.services import services
+from app.dev.state import State, free_ports
+from app.dev.supervisor import Supervisor
+
+SERVERS = ("postgresql", "redis", "zeebe", "temporal")
+USERS = "users"
+"""Who connects to the web, in place of a process's name."""
+VARIABLES = {
+    "DAMS_DATABASE__URL": "postgresql",
+    "DAMS_REDIS__URL": "redis",
+    "DAMS_CELERY__BROKER_URL": "redis",
+    "DAMS_CELERY__RESULT_BACKEND": "redis",
+    "DAMS_ZEEBE__ADDRESS": "zeebe",
+    "DAMS_TEMPORAL__ADDRESS": "temporal",
+}
+START_LIMIT = 300.0
+
+
+class DidNotStart(RuntimeError):
+    """The service to be hurt did not come up"""
+
+
+@dataclass(slots=True)
+class Place:
+    """A running service. *url* leads through the line of the users, *direct* past it."""
+
+    state: State
+    supervisor: Supervisor
+    lines: Lines
+    url: str
+    direct: str
+
+    @property
+    def database(self) -> str:
+        """As its owner, past every line."""
+        return owner_url(self.state).replace("+asyncpg", "")
+
+    @property
+    def ledger_of_payments(self) -> str:
+        return f"http://127.0.0.1:{self.state.ports['payments']}/ledger"
+
+
+def forget_settings() -> None:
+    """Nothing of the caller's environment may lead this run to servers that are not its own."""
+    for name in [name for name in os.environ if name.startswith("DAMS_")]:
+        del os.environ[name]
+
+
+@asynccontextmanager
+async def fresh(
+    needed: Collection[str] | None = None,
+    scale: Mapping[str, int] | None = None,
+    unguarded: Mapping[str, str] | None = None,
+    further: Mapping[str, str] | None = None,
+) -> AsyncGenerator[Place]:
+    """Everything of `dams up`, or what is *needed*, on free ports, gone afterwards.
+
+    *unguarded* names the guard that a kind of process goes without, *further* are settings in place of theirs.
+
+    Raises:
+        DidNotStart: with what the supervisor's table says.
+    """
+    forget_settings()
+    with tempfile.TemporaryDirectory(prefix="dams-chaos-", ignore_cleanup_errors=True) as folder:
+        state = State(Path(folder))
+        state.prepare()
+        state.lock()
+        wanted = Wanted(port=free_ports(1)[0], front_end=False, scale=dict(scale or {}))
+        listed = [one for one in services(state, wanted) if needed is None or _kind(one.name) in needed]
+        lines: Lines = {}
+        listed = [_wired(_changed(one, unguarded or {}, further or {}), lines) for one in listed]
+        users = lines[USERS, "web"] = Line(free_ports(1)[0], wanted.port)
+        await opened(lines)
+        supervisor = Supervisor(listed, state, lambda: None)
+        stop = asyncio.Event()
+        running = asyncio.create_task(supervisor.run(stop))
+        direct = f"http://127.0.0.1:{wanted.port}"
+        place = Place(state, supervisor, lines, f"http://127.0.0.1:{users.port}", direct)
+        try:
+            await _until_up(place)
+            yield place
+        finally:
+            for line in lines.values():
+                line.mend()  # who ends says good-bye to its servers
+            stop.set()
+            await running
+            await asyncio.gather(*(line.close() for line in lines.values()))
+
+
+def _kind(name: str) -> str:
+    kind, _, number = name.rpartition("-")
+    return kind if number.isdecimal() else name
+
+
+def _changed(service: Service, unguarded: Mapping[str, str], further: Mapping[str, str]) -> Service:
+    command = service.command
+    if guard := unguarded.get(_kind(service.name)):
+        command = [*command[:2], "app.dev.chaos.unguarded", guard, *command[2:]]
+    return replace(service, command=command, environment=service.environment | dict(further))
+
+
+def _wired(service: Service, lines: Lines) -> Service:
+    """The service with a line of its own to each server: those that a fault meets are the ones that answer forms."""
+    if not (service.scales or service.name in ("web", "beat")):
+        return service
+    environment = dict(service.environment)
+    for variable, server in VARIABLES.items():
+        port = _port(environment[variable])
+        line = lines.setdefault((service.name, server), Line(free_ports(1)[0], port))
+        environment[variable] = environment[variable].replace(f":{port}", f":{line.port}")
+    return replace(service, environment=environment)
+
+
+def _port(address: str) -> int:
+    return urlsplit(address if "://" in address else f"//{address}").port or 0
+
+
+async def _until_up(place: Place) -> None:
+    try:
+        async with asyncio.timeout(START_LIMIT):
+            await asyncio.gather(*(run.up.wait() for run in place.supervisor.runs.values()))
+    except TimeoutError as error:
+        waits = [f"{row['service']} is {row['state']} {row['note']}" for row in place.supervisor.rows()]
+        raise DidNotStart("; ".join(waits)) from error
