@@ -25,6 +25,7 @@ Examples:
   dams chaos --seed 7 --json seven.json     the same cells again, and a file of the results
   dams chaos --cells redis:kill,web:freeze  these cells; `relay:*` is every fault of one part
   dams chaos --cells race:slot,race:queue   many at once for one thing, without a fault
+  dams chaos --small                        the kills of web, relay, Redis and PostgreSQL, without any engine
   dams chaos --full                         all 36 cells and all 9 races
   dams chaos --without aof                  one guard taken away: its race must be lost (exit code 0 then)
   dams chaos --controls                     that for all six guards, each beside the guarded run
@@ -38,6 +39,7 @@ GUARDS = ("exclusion", "revision", "inbox", "aof", "reconnects", "skip-locked")
 @click.option("--seed", type=click.IntRange(0), help="Chooses cells and their order; printed at each run.")
 @click.option("--cells", "names", metavar="PART:FAULT,…", help="Only these cells and races.")
 @click.option("--full", is_flag=True, help="Every cell of the matrix, and every race.")
+@click.option("--small", is_flag=True, help="Web, relay, Redis and PostgreSQL alone: a minute in place of ten.")
 @click.option("--rate", default=25.0, show_default=True, type=click.FloatRange(0.1, 1000), help="Submits a second.")
 @click.option("--strict", is_flag=True, help="A cell that serves again later than its limit has fallen.")
 @click.option("--without", "guard", type=click.Choice(GUARDS), help="A race without its guard, which must be lost.")
@@ -47,6 +49,7 @@ def chaos(
     seed: int | None,
     names: str | None,
     full: bool,
+    small: bool,
     rate: float,
     strict: bool,
     guard: str | None,
@@ -63,14 +66,16 @@ def chaos(
 
     Not there: Airflow, a full disk, moved clocks, upgrades.
     """
-    if (guard is not None) + controls + (names is not None) + full > 1:
-        raise click.UsageError("--cells, --full, --without and --controls exclude each other")
+    if (guard is not None) + controls + (names is not None) + full > 1 or (small and (full or controls or guard)):
+        raise click.UsageError(
+            "--cells, --full, --without and --controls exclude each other; --small goes with --cells alone"
+        )
     if guard is not None or controls:
         _controls([guard] if guard is not None else list(GUARDS), file, guarded=controls)
         return
     seed = secrets.randbelow(10_000) if seed is None else seed
-    cells, races = _chosen(names, full, seed)
-    outcome, verdicts = _run(cells, races, seed, rate)
+    cells, races = _chosen(names, full, small, seed)
+    outcome, verdicts = _run(cells, races, seed, rate, small)
     result = {"races": [verdict.as_dict() for verdict in verdicts]} | (outcome.as_dict() if outcome else {})
     _write(file, result)
     if outcome is not None:
@@ -82,25 +87,30 @@ def chaos(
     sys.exit(0 if well and not late else 1)
 
 
-def _chosen(names: str | None, full: bool, seed: int) -> tuple[list[Cell], list[str]]:
+def _chosen(names: str | None, full: bool, small: bool, seed: int) -> tuple[list[Cell], list[str]]:
     from app.dev.chaos import cells
     from app.dev.chaos.races import RACES
 
     if full:
         return list(cells.MATRIX), list(RACES)
     if names is None:
-        return cells.chosen(seed), []
+        return cells.small() if small else cells.chosen(seed), []
     given = [name.strip() for name in names.split(",")]
     races = [name.removeprefix(RACE) for name in given if name.startswith(RACE)]
     if unknown := [name for name in races if name not in RACES]:
         raise click.UsageError(f"{unknown[0]!r} is no race; there are {', '.join(RACES)}")
     try:
-        return cells.named(name for name in given if not name.startswith(RACE)), races
+        found = cells.named(name for name in given if not name.startswith(RACE))
     except cells.NoSuchCell as error:
         raise click.UsageError(str(error)) from error
+    if small and (missing := [cell.name for cell in found if cell.part not in cells.SMALL]):
+        raise click.UsageError(f"{missing[0]} is not there with --small")
+    return found, races
 
 
-def _run(cells: list[Cell], races: list[str], seed: int, rate: float) -> tuple[Outcome | None, list[Verdict]]:
+def _run(
+    cells: list[Cell], races: list[str], seed: int, rate: float, small: bool
+) -> tuple[Outcome | None, list[Verdict]]:
     from app.dev.chaos.clients import GivenUp
     from app.dev.chaos.controls import judge
     from app.dev.chaos.place import DidNotStart
@@ -110,7 +120,7 @@ def _run(cells: list[Cell], races: list[str], seed: int, rate: float) -> tuple[O
     try:
         if cells:
             click.echo(f"seed {seed}; starting a service", err=True)
-            outcome = asyncio.run(_play(cells, seed, rate))
+            outcome = asyncio.run(_play(cells, seed, rate, small))
         for name in races:
             verdicts.append(asyncio.run(judge(name)))
             click.echo(verdicts[-1].line(), err=True)
@@ -119,10 +129,11 @@ def _run(cells: list[Cell], races: list[str], seed: int, rate: float) -> tuple[O
     return outcome, verdicts
 
 
-async def _play(chosen: list[Cell], seed: int, rate: float) -> Outcome:
-    from app.dev.chaos import ground, place, trial
+async def _play(chosen: list[Cell], seed: int, rate: float, small: bool) -> Outcome:
+    from app.dev.chaos import ground, models, place, trial
 
-    async with place.fresh() as made, ground.opened(made) as standing:
+    needed, drawn = (place.CORE, models.WITHOUT_ENGINES) if small else (None, None)
+    async with place.fresh(needed) as made, ground.opened(made, drawn) as standing:
         return await trial.play(standing, chosen, seed=seed, rate=rate, report=lambda what: click.echo(what, err=True))
 
 

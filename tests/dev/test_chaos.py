@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -17,16 +18,21 @@ from uuid import UUID
 import asyncpg
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from app.cli.chaos import GUARDS, chaos
 from app.core.actor import Actor
 from app.core.lifetime import die_with_parent
+from app.core.settings import ROOT
 from app.db.session import transaction
-from app.dev.chaos import cells, invariants, lines, models, processes
+from app.dev.chaos import cells, invariants, lines, models, processes, unguarded
 from app.dev.chaos.cells import Cell, NoSuchCell
+from app.dev.chaos.controls import CONTROLS
 from app.dev.chaos.invariants import Seen
 from app.dev.chaos.ledger import Ledger
 from app.dev.chaos.lines import Line
 from app.dev.chaos.processes import Foreign
+from app.dev.chaos.races import RACES
 from app.dev.chaos.trial import Outcome, Result
 from app.dev.state import free_ports
 from app.engines.spiff import instances
@@ -289,3 +295,41 @@ def test_a_run_holds_only_if_every_cell_and_every_invariant_does() -> None:
     assert Outcome(1, [well]).held
     assert not Outcome(1, [well, Result("web:kill", held=False, recovery=None, limit=5.0, steady=None)]).held
     assert not Outcome(1, [well], {"I1": ["T-9 was booked and is not there"]}).held
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cells", "printer:kill"], "'printer:kill' is no cell; parts: web, relay"),
+        (["--cells", "race:horses"], "'horses' is no race; there are slot, tasks"),
+        (["--small", "--cells", "zeebe:kill"], "zeebe:kill is not there with --small"),
+        (["--full", "--controls"], "exclude each other"),
+        (["--without", "luck"], "'luck' is not one of 'exclusion'"),
+    ],
+)
+def test_what_cannot_be_played_is_named(arguments: list[str], said: str) -> None:
+    refused = CliRunner().invoke(chaos, arguments)
+    assert refused.exit_code == 2
+    assert said in refused.output
+
+
+def test_every_guard_that_may_be_named_has_its_race() -> None:
+    assert tuple(CONTROLS) == GUARDS
+    assert {control.race for control in CONTROLS.values()} <= set(RACES)
+    assert {guard for control in CONTROLS.values() for guard in control.unguarded.values()} == set(unguarded.GUARDS)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("up")
+def test_a_relay_that_is_killed_under_load_loses_nothing(tmp_path: Path) -> None:
+    """The command itself, on a service of its own. A busy machine may answer late, so that alone is let pass."""
+    results = tmp_path / "results.json"
+    options = ["--small", "--cells", "relay:kill", "--rate", "10", "--seed", "1", "--json", str(results)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DAMS_")}
+    done = subprocess.run([ROOT / "dams", "chaos", *options], env=kept, capture_output=True, text=True, check=False)
+    assert results.exists(), done.stderr
+    found = json.loads(results.read_text())
+    assert [(one["cell"], one["held"]) for one in found["results"]] == [("relay:kill", True)], done.stderr
+    assert set(found["broken"]) <= {"I10"}, found["broken"]
+    assert found["answers"] > 10
+    assert "1 of 1 cells held" in done.stdout

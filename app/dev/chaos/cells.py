@@ -40,6 +40,10 @@ PARTS = {
 }
 
 
+SMALL = ("web", "relay", "redis", "postgresql")
+"""Parts of a run without the engines."""
+
+
 class NoSuchCell(ValueError):
     """There is no cell of this name"""
 
@@ -70,6 +74,11 @@ def chosen(seed: int, number: int = QUICK) -> list[Cell]:
     kills = [cell for cell in MATRIX if cell.fault == KILL]
     others = chance.sample([cell for cell in MATRIX if cell.fault != KILL], number - len(kills))
     return chance.sample(kills + others, number)
+
+
+def small() -> list[Cell]:
+    """The kills of :data:`SMALL`."""
+    return [cell for cell in MATRIX if cell.part in SMALL and cell.fault == KILL]
 
 
 def named(names: Iterable[str]) -> list[Cell]:

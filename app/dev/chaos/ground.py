@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +54,7 @@ class Ground:
 
 
 @asynccontextmanager
-async def opened(place: Place, only: Sequence[str] | None = None) -> AsyncGenerator[Ground]:
+async def opened(place: Place, only: Collection[str] | None = None) -> AsyncGenerator[Ground]:
     """Deploy the models, or *only* those of these processes, and open the ledger. Raises :class:`GivenUp`."""
     token = await _token(place, "admin")
     await _deploy(place, token, only)
@@ -81,7 +81,7 @@ async def _token(place: Place, username: str) -> str:
         await engine.dispose()
 
 
-async def _deploy(place: Place, token: str, only: Sequence[str] | None) -> None:
+async def _deploy(place: Place, token: str, only: Collection[str] | None) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=place.direct, timeout=60, trust_env=False, headers=headers) as http:
         for process, content in models.drawn().items():

@@ -37,22 +37,22 @@ class Pace:
 
 @dataclass(slots=True)
 class Load:
-    """Everybody who works on the service. `patients` are numbers that exist."""
+    """Everybody who works on the service. `patients` are numbers that exist; `visitors` pairs go over every engine."""
 
     client: Client
     rate: float
     seed: int
     patients: Sequence[int]
+    visitors: int = VISITORS
     submits: int = 0
     given_up: list[str] = field(default_factory=list[str])
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
-    _turns: int = 0
 
     async def run(self) -> None:
         """Until :meth:`stop`; then everybody finishes what they have begun."""
         pace, chance = Pace(self.rate), random.Random(self.seed)  # noqa: S311 - no secret
         people = [self._people(self._forms, pace, chance) for _ in range(AT_ONCE)]
-        await asyncio.gather(*people, *(self._people(self._visits, pace, chance) for _ in range(VISITORS)))
+        await asyncio.gather(*people, *(self._people(self._visits, pace, chance) for _ in range(self.visitors)))
 
     def stop(self) -> None:
         self._stop.set()
@@ -92,7 +92,6 @@ class Load:
     async def _visit(self, pace: Pace, slot: dict[str, str], patient: int) -> None:
         await pace.turn()
         view = await self.client.start(models.VISIT)
-        self._turns += 1
         ticket = f"C-{uuid4().hex[:12]}"
         entries = {**slot, "patientid": patient, "ticketid": ticket, "priority_level": 3}
         task, key = view["tasks"][0]["id"], uuid4().hex

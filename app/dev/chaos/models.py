@@ -15,6 +15,7 @@ LONG, THROWER, CATCHER = "Process_ChaosLong", "Process_ChaosThrower", "Process_C
 """A timer of a day; a message, and what it starts."""
 JOBS = {engine: f"Process_Chaos{engine.title()}" for engine in ("timer", "celery", "zeebe", "temporal")}
 """The process that asks one engine for one thing and ends with its answer; the relay itself is asked for a timer."""
+WITHOUT_ENGINES = (FORM, JOBS["timer"])
 PAUSE = "Pause"
 """The timer of every process that has one."""
 SLOT_FIELDS = ("docid", "date_scheduled", "time_scheduled", "patientid", "ticketid", "priority_level")

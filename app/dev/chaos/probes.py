@@ -40,6 +40,14 @@ def _job(kind: str) -> Probe:
 PROBES: dict[str, Probe] = {"form": form} | {kind: _job(kind) for kind in models.JOBS}
 
 
+NEEDS = {"form": "web", "timer": "relay", "celery": "celery", "zeebe": "zeebe-worker", "temporal": "temporal-worker"}
+
+
+def possible(ground: Ground) -> list[str]:
+    """The probes for which this run has the processes."""
+    return [name for name in PROBES if NEEDS[name] in ground.place.supervisor.runs]
+
+
 async def seconds(ground: Ground, names: Iterable[str], since: float) -> dict[str, float]:
     """Seconds from *since* (monotonic) until each probe was answered, all asked at once.
 

@@ -16,10 +16,10 @@ from app.dev.chaos import invariants, models, processes, wounds
 from app.dev.chaos.cells import KILL, Cell
 from app.dev.chaos.clients import GivenUp
 from app.dev.chaos.ground import Ground
+from app.dev.chaos.place import CORE
 
 T = TypeVar("T")
 AT_ONCE = 32
-WEB = ("postgresql", "redis", "migrate", "web", "relay")
 PATIENCE = 180.0
 
 
@@ -28,7 +28,7 @@ class Race:
     """*run* gives what went wrong. It needs these services and processes, and so many of a kind."""
 
     run: Callable[[Ground], Awaitable[list[str]]]
-    needed: tuple[str, ...] = WEB
+    needed: tuple[str, ...] = CORE
     drawn: tuple[str, ...] = ()
     scale: tuple[tuple[str, int], ...] = ()
 
@@ -197,15 +197,17 @@ async def reconnects(ground: Ground) -> list[str]:
     return ["the worker lives and works no more"]
 
 
-ZEEBE = (*WEB, "zeebe", "zeebe-models", "zeebe-worker")
+ZEEBE = (*CORE, "zeebe", "zeebe-models", "zeebe-worker")
 RACES = {
-    "slot": Race(slot, drawn=(models.VISIT,), needed=(*WEB, "smtp")),
+    "slot": Race(slot, drawn=(models.VISIT,), needed=(*CORE, "smtp")),
     "tasks": Race(tasks, drawn=(models.FORM,)),
     "timers": Race(timers, drawn=(models.LONG,), scale=(("relay", 4),)),
     "starts": Race(starts, needed=ZEEBE, drawn=(models.JOBS["zeebe"],)),
-    "payment": Race(payment, needed=(*WEB, "temporal", "temporal-worker", "payments", "smtp")),
-    "relays": Race(relays, needed=(*WEB, "smtp"), scale=(("relay", 4),)),
+    "payment": Race(payment, needed=(*CORE, "temporal", "temporal-worker", "payments", "smtp")),
+    "relays": Race(relays, needed=(*CORE, "smtp"), scale=(("relay", 4),)),
     "deliveries": Race(deliveries, drawn=(models.CATCHER, models.THROWER)),
-    "queue": Race(queue, needed=(*WEB, "celery"), drawn=(models.JOBS["celery"],)),  # no beat, whose sweep would mend it
+    "queue": Race(
+        queue, needed=(*CORE, "celery"), drawn=(models.JOBS["celery"],)
+    ),  # no beat, whose sweep would mend it
     "reconnects": Race(reconnects, needed=ZEEBE, drawn=(models.JOBS["zeebe"],)),
 }

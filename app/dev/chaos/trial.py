@@ -16,7 +16,7 @@ from app.dev.chaos.cells import CUT, FREEZE, PARTS, SECONDS, Cell
 from app.dev.chaos.clients import GivenUp
 from app.dev.chaos.ground import Ground
 from app.dev.chaos.invariants import Seen
-from app.dev.chaos.load import Load
+from app.dev.chaos.load import VISITORS, Load
 from app.dev.chaos.place import Place
 from app.dev.chaos.processes import Foreign
 from app.engines import seals
@@ -72,12 +72,13 @@ class Outcome:
 async def play(ground: Ground, cells: Sequence[Cell], *, seed: int, rate: float, report: Report) -> Outcome:
     """Hurt the service cell by cell under load and check everything at the end."""
     began, outcome = time.monotonic(), Outcome(seed)
-    load = Load(ground.client, rate, seed, ground.patients)
+    whole = len(probes.possible(ground)) == len(probes.PROBES)
+    load = Load(ground.client, rate, seed, ground.patients, visitors=VISITORS if whole else 0)
     working = asyncio.create_task(load.run())
     windows: list[tuple[float, float]] = []
     chance = random.Random(seed)  # noqa: S311 - no secret
     try:
-        await probes.seconds(ground, probes.PROBES, began)
+        await probes.seconds(ground, probes.possible(ground), began)
         report(f"everything serves; {len(cells)} cells")
         for cell in cells:
             outcome.results.append(await one(ground, cell, windows, reset=chance.random() < 0.5))
@@ -105,11 +106,11 @@ async def one(ground: Ground, cell: Cell, windows: list[tuple[float, float]], *,
         if cell.fault in (FREEZE, CUT):
             windows.append((at, max(time.time(), at + SECONDS)))
         took, up = await asyncio.gather(
-            probes.seconds(ground, probes.PROBES, since), wounds.back(ground.place, cell.part)
+            probes.seconds(ground, probes.possible(ground), since), wounds.back(ground.place, cell.part)
         )
         took["up"] = up - since
         result.took = {name: round(seconds, 1) for name, seconds in took.items()}
-        result.recovery = max(result.took[name] for name in (*PARTS[cell.part].probes, "up"))
+        result.recovery = max(result.took[name] for name in (*PARTS[cell.part].probes, "up") if name in result.took)
         result.steady = max(result.took.values())
         result.held = True
     except (GivenUp, Foreign) as error:
