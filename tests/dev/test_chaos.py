@@ -320,6 +320,7 @@ def test_every_guard_that_may_be_named_has_its_race() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.xdist_group("up")
 def test_a_relay_that_is_killed_under_load_loses_nothing(tmp_path: Path) -> None:
     """The command itself, on a service of its own. A busy machine may answer late, so that alone is let pass."""

@@ -28,7 +28,7 @@ VARIABLES = {
     "DAMS_ZEEBE__ADDRESS": "zeebe",
     "DAMS_TEMPORAL__ADDRESS": "temporal",
 }
-START_LIMIT = 300.0
+START_LIMIT = 600.0
 CORE = ("postgresql", "redis", "migrate", "web", "relay")
 """What serves people; without an engine it starts in seconds."""
 

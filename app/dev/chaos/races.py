@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ async def _each(work: Sequence[Coroutine[Any, Any, T]], at_once: int = AT_ONCE) 
 
 async def _until(ground: Ground, sql: str, *given: Any) -> bool:
     """Ask the database until it says yes; False after :data:`PATIENCE`."""
-    for _ in range(int(PATIENCE / 0.2)):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         if await ground.value(sql, *given):
             return True
         await asyncio.sleep(0.2)
