@@ -58,6 +58,18 @@ FLOW_LINES: tuple[Line, ...] = (
 )
 
 
+MIGRATION_LINES: tuple[Line, ...] = (
+    ("running instances", "instances", None, None),
+    ("trial, ms", "trial_ms", 1000, 1000),
+    ("moved", "moved", None, None),
+    ("stayed", "stayed", 0, 0),
+    ("seconds", "seconds", None, None),
+    ("moved/s", "moved_per_s", None, None),
+    ("instances that people ran meanwhile", "meanwhile", None, None),
+    ("complete meanwhile p50, ms", "complete_p50_ms", None, None),
+    ("complete meanwhile p99, ms", "complete_p99_ms", None, None),
+    ("errors", "errors", 0, 0),
+)
 PAGE_MS = 300
 """What a page may take, as its 95th percentile."""
 
@@ -143,6 +155,41 @@ async def _load(where: Place, connection: Connection, given: dict[str, Any]) -> 
     sent = [("file", (MODEL.name, MODEL.read_bytes(), "application/xml"))]
     await asyncio.to_thread(lambda: connection.call("POST", "/deployments", files=sent, data={"note": "bench"}))
     return await measure(where, connection.token, lambda what: click.echo(what, err=True), **given)
+
+
+@bench.command()
+@click.option("--instances", default=10_000, show_default=True, type=click.IntRange(10), help="Running instances.")
+@output.json_option
+def migration(instances: int, as_json: bool) -> None:
+    """Move running instances to another version in a service of its own, while two people go on working."""
+    from app.bench.place import DidNotStart
+
+    try:
+        figures = asyncio.run(_migration(instances))
+    except DidNotStart as error:
+        raise click.ClickException(str(error)) from error
+    _print(figures, MIGRATION_LINES, as_json)
+    if figures["errors"]:
+        raise click.ClickException(f"{figures['errors']} calls failed; the last: {figures['last_error']}")
+
+
+async def _migration(instances: int) -> dict[str, Any]:
+    from app.bench import place
+    from app.bench.migration import measure
+
+    def say(what: str) -> None:
+        click.echo(what, err=True)
+
+    say("starting a service")
+    async with place.fresh(2) as (state, made):
+        connection = await asyncio.to_thread(local, state, "admin")
+
+        def deploy(content: bytes) -> int:
+            sent = [("file", (MODEL.name, content, "application/xml"))]
+            done = connection.call("POST", "/deployments", files=sent, data={"note": "bench"})
+            return int(done["models"][0]["version"])
+
+        return await measure(made.url, connection.token, connection.call, deploy, instances, say)
 
 
 @bench.command()

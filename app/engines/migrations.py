@@ -205,8 +205,8 @@ async def advance() -> int:
             return 0
         old, new = await models.by_id(session, row.from_model), await models.by_id(session, row.to_model)
         ids = list((await session.scalars(_BATCH, {"id": row.id, "model": old.id, "limit": BATCH})).all())
-        for instance_id in ids:
-            await _take(session, row, old, new, instance_id)
+        moved = [await _take(session, row, old, new, instance_id) for instance_id in ids]
+        await session.execute(_COUNT, {"id": row.id, "moved": sum(moved)})
         if not ids and not await session.scalar(_LEFT, {"id": row.id, "model": old.id}):
             await _end(session, row.id, "completed")
             data = {"migration": str(row.id), "process_id": new.process_id}
@@ -214,10 +214,11 @@ async def advance() -> int:
     return len(ids)
 
 
-async def _take(session: Session, row: Row[Any], old: StoredModel, new: StoredModel, instance_id: UUID) -> None:
+async def _take(session: Session, row: Row[Any], old: StoredModel, new: StoredModel, instance_id: UUID) -> bool:
+    """Move one instance, or keep why it stays; whether it was moved."""
     held = await statements.load(session, statements.LOAD_SKIPPING, instance_id)
     if held is None or held.model_id != old.id or held.status not in ("running", "failed"):
-        return
+        return False
     mapping = _json(row.elements)
     try:
         outcome = await asyncio.to_thread(_move, old, new, held, mapping)
@@ -234,7 +235,7 @@ async def _take(session: Session, row: Row[Any], old: StoredModel, new: StoredMo
                 "fix": first.fix,
             },
         )
-        return
+        return False
     data = {"migration": str(row.id), "from": old.version, "to": new.version, "reason": row.reason}
     await saving.update(session, new, held, outcome, Change("instance.migrated", row.login_id, data))
     await saving.rebase(session, new, instance_id, outcome)
@@ -242,7 +243,7 @@ async def _take(session: Session, row: Row[Any], old: StoredModel, new: StoredMo
     names = [item.name for item in outcome.waiting if item.kind == "message" and item.name not in known]
     if names:
         await messages.take_buffered(session, instance_id, names)
-    await session.execute(text("update instance_migration set moved = moved + 1 where id = :id"), {"id": row.id})
+    return True
 
 
 def _move(old: StoredModel, new: StoredModel, row: Any, mapping: Mapping[str, str]) -> Outcome:
@@ -333,6 +334,7 @@ _NEXT = text("""select id, from_model, to_model, elements, reason, login_id from
                 where state = 'running' order by created_at limit 1 for update skip locked""")
 _BATCH = text(f"""select i.id from instance i where {_OPEN.format(model=":model", id=":id")}
                   order by i.id limit :limit for update skip locked""")  # noqa: S608 - constants only
+_COUNT = text("update instance_migration set moved = moved + :moved where id = :id")
 _LEFT = text(f"select count(*) from instance i where {_OPEN.format(model=':model', id=':id')}")  # noqa: S608 - constants only
 _RUNNING = text("""select count(*) from instance
                    where model_id = :model and status in ('running', 'failed') and ended_at is null""")

@@ -296,34 +296,32 @@ async def _save_incidents(
         )
 
 
+_REBASE = text("""
+    with tasks as (
+        update user_task t set element_id = r.element_id, priority = r.priority, form_data = r.form_data,
+               candidates = case when t.state = 'claimed' then t.candidates
+                                 when cardinality(r.candidates) = 0 then r.else_for else r.candidates end
+        from jsonb_to_recordset(:tasks) as r(id uuid, element_id text, candidates text[], else_for text[],
+                                             priority int, form_data jsonb)
+        where t.id = r.id
+    ), incidents as (
+        update incident n set element_id = r.element_id
+        from jsonb_to_recordset(:incidents) as r(task_id uuid, element_id text)
+        where n.instance_id = :id and n.task_id = r.task_id and n.resolved_at is null
+    )
+    update instance set model_id = :model where id = :id
+""").bindparams(bindparam("tasks", type_=JSONB), bindparam("incidents", type_=JSONB), bindparam("id", type_=Uuid))
+
+
 async def rebase(session: Session, model: StoredModel, instance_id: UUID, outcome: Outcome) -> None:
     """After a move to another version: the rows of an instance name its elements, and say who may do what there.
 
     A task that somebody has claimed stays with them, and what they have entered is kept.
     """
-    await session.execute(
-        text("update instance set model_id = :model where id = :id"), {"model": model.id, "id": instance_id}
-    )
-    await session.execute(
-        text("""update user_task t set element_id = r.element_id, priority = r.priority, form_data = r.form_data,
-                       candidates = case when t.state = 'claimed' then t.candidates
-                                         when cardinality(r.candidates) = 0 then r.else_for else r.candidates end
-                from jsonb_to_recordset(:rows) as r(id uuid, element_id text, candidates text[], else_for text[],
-                                                    priority int, form_data jsonb)
-                where t.id = r.id""").bindparams(bindparam("rows", type_=JSONB)),
-        {"rows": orjson.loads(orjson.dumps(_records(model, outcome.open_tasks)))},
-    )
-    await session.execute(
-        text("""update incident n set element_id = r.element_id
-                from jsonb_to_recordset(:rows) as r(task_id uuid, element_id text)
-                where n.instance_id = :id and n.task_id = r.task_id and n.resolved_at is null""").bindparams(
-            bindparam("rows", type_=JSONB)
-        ),
-        {
-            "id": instance_id,
-            "rows": [{"task_id": str(one.task_id), "element_id": one.element_id} for one in outcome.incidents],
-        },
-    )
+    tasks = orjson.loads(orjson.dumps(_records(model, outcome.open_tasks)))
+    incidents = [{"task_id": str(one.task_id), "element_id": one.element_id} for one in outcome.incidents]
+    given = {"id": instance_id, "model": model.id, "tasks": tasks, "incidents": incidents}
+    await session.execute(_REBASE, given)
 
 
 def candidates(model: StoredModel, element_id: str, assigned: Mapping[str, list[str]]) -> list[str]:
