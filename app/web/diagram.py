@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - untyped
@@ -15,6 +15,8 @@ DC = "{http://www.omg.org/spec/DD/20100524/DC}"
 WAY = "{http://www.omg.org/spec/DD/20100524/DI}"
 MARGIN = 20.0
 LINE, CHARACTERS = 14, 15
+SHADES = 5
+"""Of a heat map, each a class of the style sheet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,17 @@ class Box:
     height: float
 
 
-def draw(model: Drawn, done: Iterable[str] = (), now: Iterable[str] = (), trouble: Iterable[str] = ()) -> Markup | None:
-    """The drawing as inline SVG, or None for a file without coordinates. Names are escaped: they come from outside."""
+def draw(
+    model: Drawn,
+    done: Iterable[str] = (),
+    now: Iterable[str] = (),
+    trouble: Iterable[str] = (),
+    heat: Mapping[str, tuple[int, str]] | None = None,
+) -> Markup | None:
+    """The drawing as inline SVG, or None for a file without coordinates. Names are escaped: they come from outside.
+
+    *heat* gives elements a shade from 1 to 5 and a few characters to stand above them.
+    """
     root = etree.fromstring(model.diagram, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
     boxes = [box for shape in root.iter(f"{DI}BPMNShape") if (box := _box(shape)) and box.id in model.elements]
     lines = [_line(edge) for edge in root.iter(f"{DI}BPMNEdge") if edge.get("bpmnElement") in model.elements]
@@ -37,8 +48,11 @@ def draw(model: Drawn, done: Iterable[str] = (), now: Iterable[str] = (), troubl
     right = max(box.x + box.width for box in boxes) + MARGIN
     bottom = max(box.y + box.height for box in boxes) + MARGIN * 2
     tones = dict.fromkeys(done, "d-done") | dict.fromkeys(now, "d-now") | dict.fromkeys(trouble, "d-trouble")
+    shades = heat or {}
+    tones |= {own: f"d-heat-{shade}" for own, (shade, _) in shades.items()}
     parts = [f'<polyline class="d-flow" points="{line}" marker-end="url(#arrow)"/>' for line in lines if line]
     parts += [_shape(model, box, tones.get(box.id, "")) for box in boxes]
+    parts += [_above(box, shades[box.id][1]) for box in boxes if box.id in shades]
     view = f"{left:g} {top:g} {right - left:g} {bottom - top:g}"
     return Markup(  # noqa: S704 - numbers and escaped names only
         f'<svg class="plain-diagram" viewBox="{view}" aria-hidden="true" focusable="false">'
@@ -84,6 +98,11 @@ def _shape(model: Drawn, box: Box, tone: str) -> str:
         f'height="{box.height:g}" rx="8"/>'
     )
     return shape + _text(model.elements[box.id].name, middle_x, middle_y + 4, centred=True)
+
+
+def _above(box: Box, label: str) -> str:
+    x = box.x + box.width / 2
+    return f'<text class="d-label" text-anchor="middle" x="{x:g}" y="{box.y - 6:g}">{escape(label)}</text>'
 
 
 def _text(name: str, x: float, y: float, *, centred: bool = False) -> str:
