@@ -38,6 +38,7 @@ _ARITHMETIC: dict[str, str] = {
     "/": "(+{0} / +{1})",
     "%": "(+{0} - +{1} * int({0} / {1}))",
 }
+_PART = re.compile(r"""[$#]\{((?:[^{}'"]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")*)\}""")
 MAX_NESTING = 40
 MAX_LENGTH = 20_000
 
@@ -53,6 +54,27 @@ def to_python(text: str) -> str:
     if parser.kind != "end":
         raise parser.refusal()
     return result
+
+
+def text_to_python(text: str) -> str:
+    """The Python of a value: plain text, one `${…}`, or text with several in it, which are joined as text.
+
+    Raises:
+        ScriptRefused: an expression is outside the subset, or is not closed.
+    """
+    whole = _PART.fullmatch(text.strip())
+    if whole is not None:
+        return to_python(whole[1])
+    parts: list[str] = []
+    at = 0
+    for found in _PART.finditer(text):
+        parts += [repr(text[at : found.start()])] if found.start() > at else []
+        parts.append(f"juel_text({to_python(found[1])})")
+        at = found.end()
+    rest = text[at:]
+    if "${" in rest or "#{" in rest:
+        raise ScriptRefused("a `${` is not closed", 1, "close it with `}`", "expression-dialect")
+    return "(" + " + ".join([*parts, *([repr(rest)] if rest or not parts else [])]) + ")" if parts else repr(text)
 
 
 class _Parser:

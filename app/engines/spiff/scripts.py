@@ -106,6 +106,15 @@ def juel_get(base: object, key: object) -> object:
     return base[key]  # pyright: ignore[reportIndexIssue]  # a wrong index raises, which is the incident wanted
 
 
+def juel_text(value: object) -> str:
+    """A value inside a text, as `Hello ${name}` shows it: nothing for null (JSR 341, 1.23.2)."""
+    if isinstance(value, (list, dict)):
+        raise TypeError("a list or map cannot stand inside a text")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
 def feel_equal(left: object, right: object) -> bool:
     """`=` of FEEL: values of different kinds are never equal (DMN 1.3, table 53)."""
     if isinstance(left, bool) or isinstance(right, bool):
@@ -143,6 +152,7 @@ _FUNCTIONS: tuple[Callable[..., object], ...] = (
     juel_equal,
     juel_less,
     juel_get,
+    juel_text,
     feel_equal,
     feel_less,
     feel_matches,

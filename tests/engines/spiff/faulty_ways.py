@@ -59,6 +59,17 @@ def side_by_side(join: str) -> bytes:
 
 FAULTS = [
     Fault(
+        "join-stuck",
+        draw.definitions(
+            "P", START, draw.gateway("exclusive", "g", "g_b"), draw.script("a", "x = 1"), draw.script("b", "x = 2"),
+            draw.gateway("parallel", "j"), END, draw.flow("start", "g"), draw.flow("g", "a", "y == 1"),
+            draw.flow("g", "b"), draw.flow("a", "j"), draw.flow("b", "j"), draw.flow("j", "end"),
+        ),
+        "j",
+        "waits for 2 flows, but only one of them is ever taken",
+        "merge alternatives with an exclusive gateway",
+    ),
+    Fault(
         "name-sometimes-set",
         detour(),
         "asks",

@@ -96,11 +96,11 @@ class _FieldReader:
             id=self.id,
             label=" ".join((self.node.get("label") or self.id).split()),
             type=type_,
-            required=_truth(rules.get("required")),
-            readonly=_truth(rules.get("readonly")),
+            required=self._truth("required", rules),
+            readonly=self._truth("readonly", rules),
             options=self._options(type_, lookup),
-            min=self._number("min", rules),
-            max=self._number("max", rules),
+            min=self._number("min", rules, type_),
+            max=self._number("max", rules, type_),
             minlength=self._length("minlength", rules),
             maxlength=self._length("maxlength", rules),
             pattern=self._pattern(rules),
@@ -139,7 +139,13 @@ class _FieldReader:
                 self.complain("field-constraint", f"{name} has no meaning for the type {type_}", "take it out")
         return {name: value for name, value in found.items() if type_ in _FITS.get(name, FIELD_TYPES)}
 
-    def _number(self, name: str, rules: Mapping[str, str]) -> int | float | None:
+    def _truth(self, name: str, rules: Mapping[str, str]) -> bool:
+        text = rules.get(name, "false").strip().lower()
+        if text not in ("", "true", "false"):
+            self.complain("field-constraint", f"{name} is {text!r}", "write true or false")
+        return text != "false"
+
+    def _number(self, name: str, rules: Mapping[str, str], type_: FieldType) -> int | float | None:
         text = rules.get(name)
         if text is None:
             return None
@@ -149,6 +155,10 @@ class _FieldReader:
             number = math.nan
         if not math.isfinite(number):
             self.complain("field-constraint", f"{name} is {text!r}, which is no number", "write a number")
+            return None
+        if type_ == "long" and not isinstance(number, int):
+            self.complain("field-constraint", f"{name} is {text!r}, and the field is a whole number",
+                          "write a whole number, or make it a double")  # fmt: skip
             return None
         return number
 
@@ -244,10 +254,6 @@ class _FieldReader:
             return field
         # Amounts are kept as text where there is only JSON.
         return replace(field, default=text.strip() if field.type == "money" else default)
-
-
-def _truth(config: str | None) -> bool:
-    return config is not None and config.strip().lower() != "false"
 
 
 def set_names(forms: Mapping[str, Form]) -> set[str]:

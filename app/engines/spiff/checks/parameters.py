@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from app.engines.spiff import juel
 from app.engines.spiff.checks import services
 from app.engines.spiff.checks.model import B, C, Model, Text, kind
 from app.engines.spiff.expressions import compile_expression, translate
@@ -70,7 +71,7 @@ def _value(holder: Xml) -> str:
         text = (holder.text or "").strip()
         if holder.get(services.PYTHON):
             return text or "''"
-        return translate(text, "camunda") if "${" in text or "#{" in text else repr(text)
+        return juel.text_to_python(text)
     if len(inner) == 1 and inner[0].tag == f"{C}list":
         return "[" + ", ".join(_value(item) for item in inner[0]) + "]"
     if len(inner) == 1 and inner[0].tag == f"{C}map":

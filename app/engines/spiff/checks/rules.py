@@ -18,7 +18,7 @@ event-definition-missing event-definition-ref event-gateway event-position event
 expression-dialect expression-syntax field-constraint field-default field-id field-options field-type flow-crossing
 form-key ad-hoc input-output instantiate io-specification link-event lookup-parameter lookup-unknown loop-bound
 message-name missing-id multi-instance multi-instance-behavior no-end-event no-executable-process no-start-event
-initiator start-form
+initiator join-stuck start-form
 not-xml output-missing priority schema script-format script-import script-missing script-name script-syntax
 job-inputs json-syntax spec-class spec-flow spec-member spec-name spec-operator
 several-event-definitions several-start-events start-event-type sub-process-start timer-syntax

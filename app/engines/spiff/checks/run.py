@@ -15,6 +15,7 @@ from app.engines.spiff.checks import (
     declared,
     fields,
     flows,
+    joins,
     neighbours,
     normal,
     paths,
@@ -166,6 +167,7 @@ def _check_file(model: Model, decided: Mapping[str, Decision]) -> tuple[dict[str
     scopes.check(model)
     constructs.check_errors(model)
     flows.check(model)
+    joins.check(model)
     forms = fields.check(model)
     tasks = vendor.check(model)
     texts.check(model)

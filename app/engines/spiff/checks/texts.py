@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+from app.engines.spiff import juel
 from app.engines.spiff.checks import parameters, timers
 from app.engines.spiff.checks.model import GATEWAYS, B, C, Model, Text, kind
 from app.engines.spiff.expressions import compile_expression, compile_script, first_line, tidy, translate, with_inputs
@@ -142,9 +143,9 @@ def _extended(model: Model, node: Xml, source: str) -> str:
                          "use one text or `${…}` for it, or set it in the script", parameter.sourceline)  # fmt: skip
         elif parameter.tag == f"{C}inputParameter":
             if text:
-                inputs[name] = translate(text, "camunda") if "{" in text else repr(text)
+                inputs[name] = juel.text_to_python(text)
         elif text:
-            computed += f"\n{name} = ({translate(text, 'camunda') if '{' in text else repr(text)})"
+            computed += f"\n{name} = ({juel.text_to_python(text)})"
         elif name not in written:
             model.report("output-missing", node, f"the script never sets its declared output {name}",
                          f"set {name} in the script", parameter.sourceline)  # fmt: skip

@@ -6,12 +6,12 @@ import re
 
 import orjson
 
-from app.engines.spiff import assignment
+from app.engines.spiff import assignment, juel
 from app.engines.spiff.checks import timers
 from app.engines.spiff.checks.constructs import SPIFF_REFUSED
 from app.engines.spiff.checks.model import B, C, Model, Text, kind, scope_of
 from app.engines.spiff.elements import EFFECTS, UserTaskInfo
-from app.engines.spiff.expressions import compile_expression, translate
+from app.engines.spiff.expressions import compile_expression
 from app.engines.spiff.intake import CAMUNDA, SPIFF, Xml
 from app.engines.spiff.subset import ScriptRefused
 
@@ -30,9 +30,10 @@ _HONOURED: dict[str, frozenset[str]] = {
 }
 _HARMLESS = frozenset(
     """asyncBefore asyncAfter async exclusive jobPriority taskPriority historyTimeToLive versionTag
-    isStartableInTasklist candidateStarterGroups candidateStarterUsers modelerTemplate modelerTemplateVersion
-    modelerTemplateIcon diagramRelationId errorMessage""".split()  # noqa: SIM905
+    isStartableInTasklist modelerTemplate modelerTemplateVersion modelerTemplateIcon diagramRelationId
+    errorMessage""".split()  # noqa: SIM905
 )
+_YES_OR_NO = frozenset({"asyncBefore", "asyncAfter", "async", "exclusive", "isStartableInTasklist"})
 _CODE = frozenset({"class", "formHandlerClass", "delegateExpression", "expression", "variableMappingClass",
                    "variableMappingDelegateExpression", "type", "topic", "decisionRef", "caseRef"})  # fmt: skip
 _CHILDREN = frozenset({"formData", "properties", "inputOutput"})
@@ -74,6 +75,9 @@ def _check_attributes(model: Model, node: Xml) -> None:
         if not attribute.startswith(C) or type_ in _UNBOUND:
             continue
         name = attribute[len(C) :]
+        if name in _YES_OR_NO and node.get(attribute, "").strip() not in ("true", "false"):
+            message = f"camunda:{name} is {node.get(attribute)!r}"
+            model.report("camunda-extension", _owner(node), message, "write true or false")
         if name in _HARMLESS or type_ in _HONOURED.get(name, ()):
             continue
         if name == "initiator" and type_ == "startEvent":
@@ -209,7 +213,7 @@ def _names(model: Model, node: Xml, attribute: str, what: str, computed: list[li
             plain.append(text)
             continue
         try:
-            compiled = compile_expression(translate(text, "camunda"))
+            compiled = compile_expression(juel.text_to_python(text))
         except ScriptRefused as refused:
             model.report("camunda-assignment", node, f"camunda:{attribute} cannot be read: {refused.message}",
                          refused.fix)  # fmt: skip

@@ -232,7 +232,7 @@ feature(
     definitions(
         "p",
         START,
-        gateway("exclusive", "g", default="g_b"),
+        gateway("inclusive", "g", default="g_b"),
         script("a", "x = 1"),
         script("b", "x = 2"),
         gateway("parallel", "j"),

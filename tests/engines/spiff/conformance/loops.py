@@ -345,6 +345,13 @@ feature(
     done="start s.start a s.end s end", given={"x": 4}, variables={"o": 8, "i": None},
 )  # fmt: skip
 feature(
+    "mappings", "text with expressions in it as a parameter",
+    sequence("p", _extended(user_task("a"), _parameters({"t": "Room ${room}, ${who.name}${none}: ${ok}"},
+                                                        {"o": "${t}"}))),
+    done="start a end", given={"room": 7, "who": {"name": "Ana"}, "none": None, "ok": True},
+    steps=lambda r: r.complete("a"), variables={"o": "Room 7, Ana: true"},
+)  # fmt: skip
+feature(
     "mappings", "lists and maps as parameters",
     sequence("p", _extended(user_task("a"), _parameters(
         {"l": "<camunda:list><camunda:value>${x}</camunda:value><camunda:value>b</camunda:value></camunda:list>"},

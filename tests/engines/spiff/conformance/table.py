@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.engines.spiff.checks import RULES
-from tests.engines.spiff import faulty_constructs, faulty_drawings, faulty_vendor
+from tests.engines.spiff import faulty_constructs, faulty_drawings, faulty_links, faulty_vendor, faulty_ways
 from tests.engines.spiff.conformance import FEATURES
 
-FAULTS = [*faulty_drawings.FAULTS, *faulty_constructs.FAULTS, *faulty_vendor.FAULTS]
+FAULTS = [
+    fault
+    for family in (faulty_drawings, faulty_links, faulty_constructs, faulty_ways, faulty_vendor)
+    for fault in family.FAULTS
+]
 GUIDE = Path(__file__).resolve().parents[4] / "docs/modelling.md"
 BEGIN, END = "<!-- made from the tests: begin -->", "<!-- made from the tests: end -->"
 _DRAWING = """ad-hoc compensation complex-gateway data-store event-definition-missing event-definition-ref event-gateway
 event-position event-sub-process input-output instantiate io-specification link-event loop-bound multi-instance
 multi-instance-behavior script-format several-event-definitions several-start-events start-event-type sub-process-start
 token-quantity unbound-service unsupported-element camunda-code camunda-extension camunda-listener call-mapping
-camunda-assignment form-key"""
+camunda-assignment form-key caught-twice gateway-direction join-stuck lane message-flow unreachable"""
 
 
 def made() -> str:
