@@ -42,6 +42,27 @@ async def test_a_job_that_is_handed_out_again_is_known_with_its_result(asked: UU
     assert (again.state, again.result, again.attempts) == ("done", {"data": 1}, 2)
 
 
+async def test_an_instance_key_that_an_emptied_broker_gave_out_anew_is_another_run(asked: UUID) -> None:
+    """Without it the new run could not begin, and nobody would see that the old one never ends."""
+    ended, lost, again = asked, await wanted(), await wanted()
+    async with transaction() as session:
+        assert await jobs.begin(session, ended, 5)
+        assert await runs.completed(session, ended, {})
+    async with transaction() as session:
+        assert await jobs.begin(session, lost, 5)
+        assert not await jobs.begin(session, lost, 6)
+    async with transaction() as session:
+        assert await jobs.begin(session, again, 5)
+    async with transaction() as session:
+        found = [await runs.get(session, one) for one in (ended, lost, again)]
+        assert await runs.is_stuck(session, lost)
+    assert [(run.status, run.external_id) for run in found if run] == [
+        ("completed", None),
+        ("failed", None),
+        ("running", "5"),
+    ]
+
+
 @pytest.mark.parametrize(
     "change", [{"type": "retrieve_analysis"}, {"instance_key": 6}, {"element_instance_key": 8}, {}]
 )

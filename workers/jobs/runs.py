@@ -24,7 +24,7 @@ class Everything(BaseModel):
 @job("dams.run.begin", Nothing, Nothing, timeout=10, at_once=32)
 async def begin(session: Session, _given: Nothing, job: Job) -> Nothing:
     """The first instance of a run is the run. Any other, made by a start whose answer was lost, is called off."""
-    if job.run_id is None or await runs.began(session, job.run_id, str(job.instance_key)):
+    if job.run_id is None or await jobs.begin(session, job.run_id, job.instance_key):
         return Nothing()
     run = await runs.get(session, job.run_id)
     if run is None or run.status != "running" or run.external_id != str(job.instance_key):

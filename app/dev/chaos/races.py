@@ -184,14 +184,11 @@ async def queue(ground: Ground) -> list[str]:
 
 
 async def reconnects(ground: Ground) -> list[str]:
-    """The broker is killed and away for a while: the worker that lost it works again when it is back."""
+    """The broker is killed: the worker that lost it works again when it is back, without having been started again."""
     worker = ground.place.supervisor.runs["zeebe-worker"]
     before = worker.restarts
-    zeebe = ground.place.lines["zeebe-worker", "zeebe"]
-    zeebe.cut(reset=True)
     await wounds.hurt(ground.place, Cell("zeebe", KILL))
     await wounds.back(ground.place, "zeebe")
-    zeebe.mend()
     view = await ground.client.start(models.JOBS["zeebe"], ground.given)
     ended = "select status = 'completed' from instance where id = $1"
     if await _until(ground, ended, UUID(view["id"])):
@@ -208,8 +205,7 @@ RACES = {
     "payment": Race(payment, needed=(*CORE, "temporal", "temporal-worker", "payments", "smtp")),
     "relays": Race(relays, needed=(*CORE, "smtp"), scale=(("relay", 4),)),
     "deliveries": Race(deliveries, drawn=(models.CATCHER, models.THROWER)),
-    "queue": Race(
-        queue, needed=(*CORE, "celery"), drawn=(models.JOBS["celery"],)
-    ),  # no beat, whose sweep would mend it
+    # Without beat, whose sweep would launch again what the queue has lost.
+    "queue": Race(queue, needed=(*CORE, "celery"), drawn=(models.JOBS["celery"],)),
     "reconnects": Race(reconnects, needed=ZEEBE, drawn=(models.JOBS["zeebe"],)),
 }

@@ -91,6 +91,24 @@ async def take(session: Session, job: Given) -> Held:
     return Held(row.state, row.attempts, row.result, row.error, row.run_id, root, row.status == "cancelled")
 
 
+async def begin(session: Session, run_id: UUID, instance_key: int) -> bool:
+    """The broker has begun an instance of the run. False if the run was not waiting for one.
+
+    Another run under that key was one of a broker that has been emptied: it keeps no key, and where it had not ended
+    it never will, which ops must see.
+    """
+    earlier = await session.execute(
+        text("""select o.id, o.status from engine_run o join engine_run r on r.engine = o.engine
+                where r.id = :id and r.status = 'requested' and o.engine = :engine and o.external_id = :key
+                and o.id <> r.id for update of o"""),
+        {"id": run_id, "engine": ENGINE, "key": str(instance_key)},
+    )
+    for row in earlier.all():
+        await session.execute(text("update engine_run set external_id = null where id = :id"), {"id": row.id})
+        await runs.failed(session, row.id, "broker-emptied", "Zeebe has begun anew and knows this instance no more.")
+    return await runs.began(session, run_id, str(instance_key))
+
+
 async def done(session: Session, key: int, result: dict[str, Any]) -> None:
     """Written in the transaction of the job's own effect, so that the effect happens once."""
     statement = text("update zeebe_job set state = 'done', result = :result, error = null, ended_at = now() "
