@@ -133,6 +133,18 @@ async def handed_over(session: Session, key: str) -> list[BundleFile]:
     return bundle(draft.file, draft.xml, await tables(session, draft.xml))
 
 
+async def keep_tables(session: Session, actor: Actor, files: Sequence[BundleFile]) -> None:
+    """Keep the decision tables of a deployment that are not drawn here yet, for the next change of what names them."""
+    for file in files:
+        if not file.name.endswith(".dmn"):
+            continue
+        text = decoded(file.content)
+        root = intake.read(file.content)
+        key = root.get("id", "")
+        if 0 < len(key) <= MAX_KEY and await find(session, key) is None:
+            await save(session, actor, key, Text("dmn", file.name, root.get("name", "")[:200], text), 0)
+
+
 async def tables(session: Session, xml: str) -> list[BundleFile]:
     """The decision tables drawn here that *xml* may name: what is checked and deployed together with it."""
     if "decisionRef" not in xml and "calledDecision" not in xml and "calledDecisionId" not in xml:

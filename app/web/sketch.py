@@ -6,7 +6,7 @@ from functools import cached_property
 
 from markupsafe import Markup
 
-from app.engines.spiff import intake
+from app.engines.spiff import decisions, intake
 from app.engines.spiff.elements import Element
 from app.engines.spiff.intake import Xml
 from app.web import diagram
@@ -25,6 +25,7 @@ class Sketch:
         self.elements: dict[str, Element] = {}
         self.process_id = self.name = ""
         self.engine = "spiff"
+        self.tables: list[Step] = []
         try:
             root = intake.read(self.diagram)
         except intake.XmlRefused as error:
@@ -33,6 +34,9 @@ class Sketch:
         self._read(root)
 
     def _read(self, root: Xml) -> None:
+        if decisions.is_dmn(root):
+            self.name, self.tables = root.get("name", ""), _rules(root)
+            return
         self.engine = intake.engine_of(root)
         processes = list(root.iter(f"{BPMN}process"))
         chosen = next((one for one in processes if one.get("isExecutable") == "true"), next(iter(processes), None))
@@ -50,11 +54,32 @@ class Sketch:
 
     @cached_property
     def steps(self) -> list[Step]:
-        return [] if self.broken else outline(self)
+        return self.tables if self.broken or self.tables else outline(self)
 
     @cached_property
     def drawing(self) -> Markup | None:
-        return None if self.broken else diagram.draw(self)
+        return None if self.broken or self.tables else diagram.draw(self)
+
+
+def _rules(root: Xml) -> list[Step]:
+    """Each decision with its rules: what each input has to be, and what comes of it."""
+    found: list[Step] = []
+    for decision in root.iter("{*}decision"):
+        found.append(Step(decision.get("id", ""), decision.get("name", ""), "decision", "open", ()))
+        for table in decision.iter("{*}decisionTable"):
+            inputs = [one.get("label") or _said(one) for one in table.iter("{*}input")]
+            outputs = [one.get("label") or one.get("name", "") for one in table.iter("{*}output")]
+            for rule in table.iter("{*}rule"):
+                wanted = zip(inputs, map(_said, rule.iter("{*}inputEntry")), strict=False)
+                given = zip(outputs, map(_said, rule.iter("{*}outputEntry")), strict=False)
+                asked = ", ".join(f"{name}: {value}" for name, value in wanted if value not in ("", "-"))
+                told = ", ".join(f"{name} = {value}" for name, value in given)
+                found.append(Step(rule.get("id", ""), f"{asked or '–'} → {told}", "rule", "open", ()))
+    return found
+
+
+def _said(node: Xml) -> str:
+    return " ".join("".join(text.text or "" for text in node.iter("{*}text")).split())
 
 
 def _element(node: Xml, kind: str) -> Element:

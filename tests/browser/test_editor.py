@@ -201,3 +201,29 @@ async def test_the_watermark_of_the_drawing_library_stays_in_view(browser: Brows
             )
 
         await until(on_top)
+
+
+async def test_names_are_chosen_in_the_panel_not_typed(browser: Browser, served: Served) -> None:
+    path = begin(served, "Named", MODEL.replace(b'"Shared"', b'"Named"'))
+    async with somebody(browser, served) as person:
+        await person.sign_in("modeler")
+        page = await editor(person, path)
+        await shape(page, "ask").click()
+        await page.get_by_label("What DAMS writes").select_option("register_patient")
+        await page.get_by_label("Choices from the clinic: f").select_option("doctors")
+        await append(page, "append.append-task")
+        await page.keyboard.type("Work")
+        await page.keyboard.press("Enter")
+        await append(page, "replace")
+        await page.locator('.djs-popup .entry[data-id="replace-with-service-task"]').click()
+        await page.get_by_label("What does the work").select_option("temporal:AttendVisitWorkflow")
+        await append(page, "replace")
+        await page.locator('.djs-popup .entry[data-id="replace-with-script-task"]').click()
+        await page.get_by_label("Put a function into the script").select_option("add_days(day, count)")
+        assert await person.faults() == []
+        await page.get_by_role("button", name="Save draft").click()
+        await expect(page.locator("#saved")).to_contain_text("Draft saved")
+        saved = served.call("GET", "/drafts/Named", "modeler")["xml"]
+        assert '<camunda:property name="effect" value="register_patient" />' in saved
+        assert '<camunda:property id="lookup" value="doctors" />' in saved
+        assert "<bpmn:script>add_days(day, count)</bpmn:script>" in saved

@@ -10,6 +10,7 @@ from lxml import html
 from sqlalchemy import text
 
 from app.db.session import transaction
+from app.web.blanks import blank
 from tests import drawing
 from tests.web.conftest import APPOINTMENT, Caller, Visitor, rows
 
@@ -177,3 +178,30 @@ def test_a_new_drawing_has_its_engine_and_is_not_stored(caller: Callers, visitor
         page = html.fromstring(person.get(f"/models/new?engine={engine}").text)
         assert mark in page.xpath("string(//textarea)")
     assert modeler("GET", "/drafts")["items"] == []
+
+
+def test_what_a_model_may_name_is_offered_with_what_it_is(caller: Callers) -> None:
+    said = caller("modeler")("GET", "/names")
+    offered = {kind: {one["name"]: one["says"] for one in names} for kind, names in said.items()}
+    assert offered["functions"]["add_days(day, count)"].startswith("The date")
+    assert not [name for name in offered["functions"] if name.startswith(("juel_", "feel_"))]
+    assert "docid" in offered["lookups"]["free_times"]
+    assert "book_appointment" in offered["effects"]
+    assert "dams_appointment_queue" in offered["topics"]["temporal:AttendVisitWorkflow"]
+    assert "http" in offered["topics"]
+
+
+def test_the_tables_of_a_deployment_are_kept_for_the_next_change(caller: Callers, visitor: Visitors) -> None:
+    modeler = caller("modeler")
+    table = blank("dmn", "Seats").replace("<text></text>", "<text>x</text>").replace('name="" type', 'name="seat" type')
+    rule = '<bpmn:businessRuleTask id="r" name="r" camunda:decisionRef="Decision_Seats" camunda:resultVariable="y" />'
+    process = drawing.sequence("Seated", drawing.script("s", "x = 1"), rule)
+    files = [(BytesIO(process), "seated.bpmn"), (BytesIO(table.encode()), "seats.dmn")]
+    modeler("POST", "/deployments", 201, data={"file": files})
+    assert [(one["key"], one["engine"], one["file"]) for one in modeler("GET", "/drafts")["items"]] == [
+        ("Seats", "dmn", "seats.dmn")
+    ]
+    changed = process.replace(b'"1"', b'"2"').decode()
+    assert modeler("POST", "/drafts/checks", json={"xml": changed, "file": "seated.bpmn"})["ok"]
+    page = html.fromstring(visitor("modeler").get("/models/Seats/edit").text)
+    assert "Decision decision" in " ".join(page.xpath("string(//ol[@id='outline'])").split())

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from app.core.errors import NotFound
 from app.db.session import reading, transaction
-from app.engines import deployments, drafts, locks
+from app.engines import deployments, drafts, locks, names
 from app.web.api import schemas
 from app.web.api.contract import Group
 from app.web.security import actor
@@ -93,6 +93,26 @@ class LockSaid(BaseModel):
 
 class Tab(BaseModel):
     tab: UUID
+
+
+class OfferedName(BaseModel):
+    name: str
+    says: str
+
+
+class OfferedNames(BaseModel):
+    functions: list[OfferedName]
+    lookups: list[OfferedName]
+    effects: list[OfferedName]
+    topics: list[OfferedName]
+    job_types: list[OfferedName]
+
+
+@group.operation("GET", "/names", roles=DRAW, answer=OfferedNames)
+async def offered(_given: object) -> Any:
+    """What a model may name: functions, look-ups, effects, topics, job types of running workers"""
+    async with reading() as session:
+        return await names.offered(session)
 
 
 @group.operation("GET", "/drafts", roles=DRAW, answer=Drafts)

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from app.core.errors import BadRequest
 from app.db.session import reading, transaction
-from app.engines import deployments
+from app.engines import deployments, drafts
 from app.engines.spiff import models
 from app.engines.spiff.coded import compiling
 from app.engines.spiff.specs import BundleFile
@@ -57,8 +57,11 @@ async def deploy(_given: object) -> dict[str, Any]:
     note = request.form.get("note", "")
     if len(note) > 2000:
         raise BadRequest("note has up to 2,000 characters.")
-    report = await deployments.check(bundle(), engine)
+    files = bundle()
+    report = await deployments.check(files, engine)
     receipt = await deployments.deploy(actor(), report, activate=activate == "true", note=note)
+    async with transaction() as session:
+        await drafts.keep_tables(session, actor(), files)
     return {"id": receipt.id, "models": receipt.models, "problems": report.problems}
 
 

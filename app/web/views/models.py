@@ -42,6 +42,8 @@ async def upload() -> AnyResponse | tuple[str, int]:
         return await _page(problems=report.problems, needs_note=True), 422
     try:
         receipt = await deployments.deploy(actor(), report, note=note.strip())
+        async with transaction() as session:
+            await drafts.keep_tables(session, actor(), files)
     except ModelRefused as error:
         return await _page(problems=error.problems), 422
     for model in receipt.models:

@@ -49,4 +49,4 @@ async function begin(box) {
 }
 
 const box = document.querySelector("#editor");
-if (box && box.dataset.engine !== "dmn" && matchMedia("(min-width: 761px)").matches) begin(box);
+if (box && matchMedia("(min-width: 761px)").matches) begin(box);

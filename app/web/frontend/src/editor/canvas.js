@@ -8,6 +8,7 @@ import camunda from "camunda-bpmn-moddle/resources/camunda.json";
 import zeebe from "zeebe-bpmn-moddle/resources/zeebe.json";
 import minimap from "diagram-js-minimap";
 import simulation from "bpmn-js-token-simulation";
+import { names } from "./names.js";
 
 const PALETTE = 120; // pixels that it takes on the left
 const MARGIN = 20;
@@ -22,7 +23,7 @@ export async function open(box, container, panel) {
     container,
     propertiesPanel: { parent: panel },
     textRenderer: { defaultStyle: { fontSize: 11 }, externalStyle: { fontSize: 9.5 } },
-    additionalModules: [BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, CreateAppendAnythingModule, minimap, simulation, ...modules],
+    additionalModules: [BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, CreateAppendAnythingModule, minimap, simulation, ...modules, names(box)],
     moddleExtensions,
   });
   const get = (name) => modeler.get(name);

@@ -15,7 +15,7 @@ export function checks(box, drawn, current) {
 
   function mark(id, problems) {
     const registry = drawn.get("elementRegistry");
-    const element = registry.get(id);
+    const element = registry?.get(id);
     if (!element || element === drawn.get("canvas").findRoot(element)) return;
     const worst = problems.some((one) => one.severity === "error") ? "error" : "warning";
     const said = made("div", { className: "said", hidden: true });
@@ -32,7 +32,7 @@ export function checks(box, drawn, current) {
   }
 
   function show({ problems, outline }) {
-    drawn.get("overlays").remove({ type: "problem" });
+    drawn.get("overlays")?.remove({ type: "problem" });
     const byElement = new Map();
     for (const one of problems) byElement.set(one.element_id, [...(byElement.get(one.element_id) || []), one]);
     for (const [id, theirs] of byElement) mark(id, theirs);
