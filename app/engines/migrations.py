@@ -239,10 +239,8 @@ async def _take(session: Session, row: Row[Any], old: StoredModel, new: StoredMo
     data = {"migration": str(row.id), "from": old.version, "to": new.version, "reason": row.reason}
     await saving.update(session, new, held, outcome, Change("instance.migrated", row.login_id, data))
     await saving.rebase(session, new, instance_id, outcome)
-    known = {item["name"] for item in held.waiting if item["kind"] == "message"}
-    names = [item.name for item in outcome.waiting if item.kind == "message" and item.name not in known]
-    if names:
-        await messages.take_buffered(session, instance_id, names)
+    if outcome.waiting:
+        await messages.take_kept(session, instance_id)
     return True
 
 

@@ -226,6 +226,7 @@ async def retry(
     await _reopen(session, instance_id, n, actor)
     change = Change("incident.retried", actor.id, {"n": n, "variables": sorted(changed)})
     await saving.update(session, model, row, outcome, change)
+    await _take_messages(session, instance_id, outcome, row)
     return await lookup.view(session, actor, instance_id)
 
 
@@ -337,7 +338,7 @@ async def _take_messages(session: Session, instance_id: UUID, outcome: Outcome, 
     """An early message is taken as soon as the instance begins to wait for it."""
     known = {item["name"] for item in before.waiting if item["kind"] == "message"} if before else set[str]()
     names = [item.name for item in outcome.waiting if item.kind == "message" and item.name not in known]
-    return bool(names) and await messages.take_buffered(session, instance_id, names)
+    return bool(names) and await messages.take_kept(session, instance_id)
 
 
 def check_texts(**texts: str | None) -> None:

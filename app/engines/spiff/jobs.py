@@ -15,7 +15,7 @@ from app.engines import control, runs, topics
 from app.engines.once import first_time
 from app.engines.runs import Run
 from app.engines.senders import Effect, sender
-from app.engines.spiff import models, saving, statements, steps
+from app.engines.spiff import messages, models, saving, statements, steps
 from app.engines.spiff.limits import bounds
 from app.engines.spiff.outcome import Waiting
 from app.engines.spiff.saving import Change
@@ -110,5 +110,7 @@ async def _answer(session: Session, run: Run, instance_id: UUID, task_id: UUID) 
     element = next((job.element_id for job in await _jobs_of(session, row) if job.task_id == task_id), "")
     told = {"run": str(run.id), "element": element} | ({"code": code} if code is not None else {})
     await saving.update(session, model, row, outcome, Change(kind, None, told, task_id))
+    if outcome.waiting:
+        await messages.take_kept(session, instance_id)
     if code is not None:
         await runs.resolve(session, run.id, None)

@@ -57,6 +57,7 @@ async def publish(
     _check(name, ttl)
     for instance_id in await _waiting(session, "message", name, correlation):
         if await deliver(session, actor, instance_id, "message", name, variables):
+            await take_kept(session, instance_id)
             return Delivery(1, False)
     for start in (await starts.named(session, "message", name))[:1]:
         await begin(session, actor, start.model_id, start.element_id, variables, business_key=_text(correlation))
@@ -77,6 +78,8 @@ async def broadcast(session: Session, actor: Actor | None, name: str, variables:
     _check(name, 0)
     found = await _waiting(session, "signal", name, {})
     taken = [one for one in found if await deliver(session, actor, one, "signal", name, variables)]
+    for instance_id in taken:
+        await take_kept(session, instance_id)
     begun = await starts.named(session, "signal", name)
     for start in begun:
         await begin(session, actor, start.model_id, start.element_id, variables)
@@ -108,9 +111,8 @@ async def begin(
     change = Change("instance.started", who, {"start": element_id, **entered(variables)}, case_no=f"A-{clock.number}")
     row = {"model_id": model.id, "business_key": business_key, "started_by": who, "start_key": None}
     await saving.insert(session, model, instance_id, outcome, change, clock.now, row)
-    names = [item.name for item in outcome.waiting if item.kind == "message"]
-    if names:
-        await take_buffered(session, instance_id, names)
+    if outcome.waiting:
+        await take_kept(session, instance_id)
     return instance_id
 
 
@@ -140,8 +142,30 @@ async def deliver(
     return True
 
 
-async def take_buffered(session: Session, instance_id: UUID, names: list[str]) -> bool:
-    """An instance that has just begun to wait takes the oldest message kept for it, once. True if there was one."""
+async def take_kept(session: Session, instance_id: UUID) -> bool:
+    """The early messages that an instance waits for by now, one after another. True if there was one.
+
+    Failure prevented: a step that nobody asked for (an event, a job's answer) leads to a wait for what is kept.
+    """
+    took = False
+    while names := await _waited_for(session, instance_id):
+        if not await _take_oldest(session, instance_id, names):
+            break
+        took = True
+    return took
+
+
+async def _waited_for(session: Session, instance_id: UUID) -> list[str]:
+    rows = await session.execute(
+        text("""select distinct w ->> 'name' as name from instance i, jsonb_array_elements(i.waiting) w
+                where i.id = :id and i.status = 'running' and w ->> 'kind' = 'message'"""),
+        {"id": instance_id},
+    )
+    return [row.name for row in rows]
+
+
+async def _take_oldest(session: Session, instance_id: UUID, names: list[str]) -> bool:
+    """The oldest message kept for the instance, once; one of another conversation stays."""
     rows = await session.execute(
         text("""select m.id, m.name, m.variables from buffered_message m join instance i on i.id = :id
                 where m.name = any(:names) and m.expires_at > dams_now()

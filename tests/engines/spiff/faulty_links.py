@@ -59,6 +59,16 @@ def correlated(path: str, ref: str = "called") -> str:
 
 FAULTS = [
     Fault(
+        "multi-instance",
+        loop(
+            "<bpmn:loopDataInputRef>x</bpmn:loopDataInputRef><bpmn:loopDataOutputRef>all.done</bpmn:loopDataOutputRef>"
+            '<bpmn:outputDataItem id="o" name="o" />'
+        ),
+        "t",
+        "'all.done' cannot be the name of a variable",
+        "rename the item",
+    ),
+    Fault(
         "unreachable-end",
         draw.definitions("P", START, END, '<bpmn:endEvent id="lost" />', draw.flow("start", "end")),
         "lost",

@@ -12,7 +12,7 @@ import pytest
 from app.engines.spiff import assignment
 from app.engines.spiff.checks import Checked
 from tests import drawing as draw
-from tests.engines.spiff import faulty
+from tests.engines.spiff import faulty, faulty_links
 from tests.engines.spiff.hostile import ESCAPES
 from tests.engines.spiff.test_checks import checked
 
@@ -55,6 +55,34 @@ SLOTS = {
         kind="adHocSubProcess",
     ),
     "a service task": lambda text: faulty.task("", f'camunda:expression="{draw.escape(text)}"', "serviceTask"),
+    "text around an expression": lambda text: _put("inputParameter", f"Room ${{{draw.escape(text)}}}"),
+    "text around an assignee": lambda text: faulty.task("", f'camunda:assignee="desk-${{{quoted(text)}}}"'),
+    "an output parameter": lambda text: _put("outputParameter", f"${{{draw.escape(text)}}}"),
+    "an item of a list": lambda text: _put(
+        "inputParameter", f"<camunda:list><camunda:value>${{{draw.escape(text)}}}</camunda:value></camunda:list>"
+    ),
+    "a correlation key": lambda text: faulty_links.beside(faulty_links.correlated(draw.escape(text))),
+    "a collection by reference": lambda text: faulty.loop(
+        f"<bpmn:loopDataInputRef>{draw.escape(text)}</bpmn:loopDataInputRef>"
+    ),
+    "a collection of outputs": lambda text: faulty.loop(
+        f"<bpmn:loopDataInputRef>x</bpmn:loopDataInputRef><bpmn:loopDataOutputRef>{draw.escape(text)}"
+        '</bpmn:loopDataOutputRef><bpmn:outputDataItem id="o" name="o" />'
+    ),
+    "an element variable": lambda text: faulty.loop(
+        "", f'camunda:collection="x" camunda:elementVariable="{quoted(text)}"'
+    ),
+    "a called process": lambda text: faulty.task("", f'calledElement="${{{quoted(text)}}}"', "callActivity"),
+    "an input of a job": lambda text: faulty.extended(
+        f'<camunda:inputOutput><camunda:inputParameter name="url">${{{draw.escape(text)}}}</camunda:inputParameter>'
+        "</camunda:inputOutput>",
+        'camunda:type="external" camunda:topic="http"',
+        "serviceTask",
+    ),
+    "a listener": lambda text: faulty.extended(
+        '<camunda:executionListener event="start"><camunda:script scriptFormat="python">'
+        f"{draw.escape(text)}</camunda:script></camunda:executionListener>"
+    ),
     "a message payload": lambda text: faulty.extended(
         f'<s:messagePayload xmlns:s="http://spiffworkflow.org/bpmn/schema/1.0/core">{draw.escape(text)}</s:messagePayload>'
     ),
@@ -64,6 +92,11 @@ SLOTS = {
 def quoted(text: str) -> str:
     """For an attribute in double quotes."""
     return draw.escape(text).replace('"', "&quot;")
+
+
+def _put(parameter: str, value: str) -> bytes:
+    inside = f'<camunda:{parameter} name="y">{value}</camunda:{parameter}>'
+    return faulty.extended(f"<camunda:inputOutput>{inside}</camunda:inputOutput>")
 
 
 def _beside(slot: str, text: str) -> bytes:

@@ -17,6 +17,8 @@ from app.engines.spiff.records import InstanceView
 from app.engines.spiff.specs import BundleFile
 from tests import drawing
 from tests.conftest import as_owner
+from tests.engines.spiff.conformance.data import KEYED
+from tests.engines.spiff.shapes import catch
 
 APPOINTMENT = drawing.definitions(
     "Visit",
@@ -297,6 +299,20 @@ async def test_an_early_message_is_taken_by_the_instance_it_was_meant_for(staff:
     assert (second.status, second.variables["room"]) == ("completed", 4)
     async with transaction() as session:
         assert (await messages.publish(session, staff, "Arrived", {"ticket": "T-1"}, {})).delivered == 1
+
+
+async def test_an_early_message_of_another_conversation_is_left_for_its_own(staff: Actor) -> None:
+    await deploy(staff, drawing.sequence("p", catch("a", "message", "m1"), catch("b", "message", "m2"), before=KEYED))
+    async with transaction() as session:
+        for order in (2, 1):
+            assert (await messages.publish(session, staff, "refused", {}, {"order": order}, ttl=60)).stored
+    for order in (1, 2):
+        begun = await start(staff, "p")
+        async with transaction() as session:
+            assert (await messages.publish(session, staff, "paid", {}, {"order": order})).delivered == 1
+        async with reading() as session:
+            found = await lookup.view(session, staff, begun.id)
+        assert (found.status, found.variables["order"]) == ("completed", order)
 
 
 async def test_search_finds_by_variable_element_and_pages(staff: Actor) -> None:

@@ -74,7 +74,8 @@ def _check_items(model: Model, node: Xml, many: Xml) -> None:
         own, name = item.get("id", ""), item.get("name", "")
         names.append(own if not name or (own in used and name not in used) else name)
         item.set("id", names[-1])  # the engine knows the variable by it
-    for name in [*names, *filter(None, [many.get(f"{C}elementVariable")])]:
+    collected = [] if whole is None else [(whole.text or "").strip()]
+    for name in [*names, *collected, *filter(None, [many.get(f"{C}elementVariable")])]:
         if not re.fullmatch(r"[^\W\d]\w*", name):
             model.report("multi-instance", node, f"{name!r} cannot be the name of a variable", "rename the item")
 
