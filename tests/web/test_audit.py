@@ -65,7 +65,8 @@ booked before."""
 class Scene:
     """A started appointment, an instance that stopped with an incident, an hour in which a doctor sees nobody,
     a place on the waiting list with its offer, a doctor's hours, runs of Temporal, of Celery, and one that failed,
-    patients' contact data as a page shows them, a migration that nobody carries out."""
+    patients' contact data as a page shows them, a migration that nobody carries out, the
+    event with which the appointment began."""
 
     instance: str
     task: str
@@ -80,6 +81,7 @@ class Scene:
     failed: str
     seen: dict[int, str]
     migration: str
+    first: int
 
 
 @dataclass
@@ -166,6 +168,26 @@ CHANGES: dict[str, Change] = {
         ["migration.started"], "modeler", lambda _: f"{API}/models/Waiting/migrations", lambda _: {"json": _PLAN}
     ),
     "api_migrations.stop": Change(["migration.stopped"], "modeler", lambda at: f"{API}/migrations/{at.migration}/stop"),
+    "reset.go": Change(
+        ["instance.reset"],
+        "admin",
+        lambda at: f"/instances/{at.instance}/back",
+        lambda at: {"data": {"to": str(at.first), "reason": "a wrong doctor"}},
+        forms=1,
+    ),
+    "api_instances.go_back": Change(
+        ["instance.reset"],
+        "admin",
+        lambda at: f"{API}/instances/{at.instance}/reset",
+        lambda at: {"json": {"to": at.first, "reason": "a wrong doctor"}},
+        forms=1,
+    ),
+    "api_instances.fork": Change(
+        ["instance.forked"],
+        "admin",
+        lambda at: f"{API}/instances/{at.instance}/fork",
+        lambda at: {"json": {"to": at.first, "reason": "a wrong doctor"}},
+    ),
     "models.retire": Change(["model.retired"], "modeler", lambda _: "/models/Waiting/retire"),
     "models.activate": Change(["model.activated"], "modeler", lambda _: "/models/Waiting/1/activate"),
     "api_models.retire": Change(["model.retired"], "modeler", lambda _: f"{API}/models/Waiting/retire"),
@@ -581,9 +603,9 @@ async def scene(caller: Callable[[str], Caller]) -> Scene:
                     select gen_random_uuid(), 'Broken', id, id, '{}', 'drawn anew', 'running' from model
                     where process_id = 'Broken' returning id""")
         )
-    return Scene(
-        instance["id"], task, broken["id"], *agenda, incident, run, *await asked_of_celery(), seen, str(migration)
-    )
+    first = await value("select min(id) from case_event where instance_id = :own", own=instance["id"])
+    engines = run, *await asked_of_celery()
+    return Scene(instance["id"], task, broken["id"], *agenda, incident, *engines, seen, str(migration), first)
 
 
 async def asked_of_celery() -> tuple[str, str]:

@@ -289,3 +289,23 @@ def test_a_finished_instance_becomes_a_test_case_that_holds(
     file = person.get(f"/instances/{own['id']}/test-case?download=1")
     assert file.headers["Content-Disposition"] == 'attachment; filename="Kept.test.json"'
     assert file.get_json() == made["file"]
+
+
+def test_ops_lets_an_instance_go_back_on_its_page(
+    caller: Callable[[str], Caller], visitor: Callable[[str], Visitor]
+) -> None:
+    caller("modeler").deploy(sequence("Again", user_task("ask", name="Ask"), user_task("then", name="Then")))
+    admin = caller("admin")
+    own = admin.start("Again")["id"]
+    admin.complete(admin("GET", f"/instances/{own}")["tasks"][0]["id"])
+    (_, start) = admin("GET", f"/instances/{own}/points")
+    ops = visitor("admin")
+    assert "Go back to an earlier step" in ops.get(f"/instances/{own}").text
+    assert "the start" in ops.get(f"/instances/{own}/back").text
+    assert "Say in up to 1,000" in ops.post(f"/instances/{own}/back", 422, to=str(start["event_id"]), reason="").text
+    ops.post(f"/instances/{own}/back", to=str(start["event_id"]), reason="the wrong patient")
+    assert [task["element_id"] for task in admin("GET", f"/instances/{own}")["tasks"]] == ["ask"]
+    ops.post(f"/instances/{own}/back", to=str(start["event_id"]), reason="both ways", fork="1")
+    assert len(admin("GET", "/instances?process_id=Again")["items"]) == 2
+    assert caller("staff").open("GET", f"/api/v1/instances/{own}/points").status_code == 403
+    assert ops.post(f"/instances/{own}/back", 404, to="1", reason="x")

@@ -159,7 +159,9 @@ async def go_on(
         return given, steps.complete(model.spec, row.state, task_id, data, bounds=bounds(), now=row.now)
 
     given, outcome = await model.paces[row.element_id].run(step)
-    entries = {"element": row.element_id, "entries": shown(given)}
+    entries: dict[str, Any] = {"element": row.element_id, "entries": shown(given)}
+    if further:
+        entries["gained"] = shown(dict(further))
     return outcome, Change("task.completed", actor.id, entries, task_id, True, key)
 
 
@@ -210,12 +212,16 @@ async def retry(
     row = await statements.load(session, statements.LOAD, instance_id)
     if row is None:
         raise NotFound("No such instance.")
-    task_id = await session.scalar(
-        text("select task_id from incident where instance_id = :id and n = :n and resolved_at is null"),
-        {"id": instance_id, "n": min(n, MOST_INCIDENTS)},
-    )
-    if task_id is None:
+    found = (
+        await session.execute(
+            text("""select task_id, element_id from incident
+                    where instance_id = :id and n = :n and resolved_at is null and task_id is not null"""),
+            {"id": instance_id, "n": min(n, MOST_INCIDENTS)},
+        )
+    ).first()
+    if found is None:
         raise NotFound(f"Incident {n} is not open.")
+    task_id = found.task_id
     if row.status == "cancelled":
         raise Conflict("The instance was cancelled.")
     model = await models.by_id(session, row.model_id)
@@ -224,7 +230,8 @@ async def retry(
         lambda: steps.retry(model.spec, row.state, task_id, changed, bounds=bounds(), now=row.now)
     )
     await _reopen(session, instance_id, n, actor)
-    change = Change("incident.retried", actor.id, {"n": n, "variables": sorted(changed)})
+    told = {"n": n, "element": found.element_id, "variables": sorted(changed), **entered(changed)}
+    change = Change("incident.retried", actor.id, told)
     await saving.update(session, model, row, outcome, change)
     await _take_messages(session, instance_id, outcome, row)
     return await lookup.view(session, actor, instance_id)

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.core.errors import NotFound
 from app.core.settings import settings
 from app.db.session import reading, transaction
 from app.engines import instances, paging
-from app.engines.spiff import clock, single, timeline
+from app.engines.spiff import clock, reset, single, timeline
 from app.engines.spiff import lookup as people
 from app.web.api import schemas
 from app.web.api.contract import Group, idempotency_key
@@ -132,6 +132,68 @@ async def resolve(given: schemas.Correction, instance_id: UUID, n: int) -> Any:
     """Correct variables, then run the element of an incident again"""
     async with transaction() as session:
         return await instances.retry(session, actor(), instance_id, n, given.variables)
+
+
+class OutsideEffect(BaseModel):
+    """Something that was done outside after a point and stays done"""
+
+    at: datetime
+    what: Literal["run", "sent", "event"]
+    name: str
+
+
+class EarlierPoint(BaseModel):
+    """A point to go back to: after which event, what was open then, what was done outside since"""
+
+    event_id: int
+    at: datetime
+    kind: str
+    element_id: str
+    open: list[str]
+    since: list[OutsideEffect]
+
+
+class BackTo(schemas.Request):
+    to: int
+    reason: str = Field(max_length=1000)
+
+
+@group.operation(
+    "GET", "/instances/<uuid:instance_id>/points", roles=MEND, answer=list[EarlierPoint], errors=(404, 409)
+)
+async def points(_given: object, instance_id: UUID) -> Any:
+    """The points that an instance can go back to, newest first"""
+    async with reading() as session:
+        return (await reset.stops(session, actor(), instance_id))[2]
+
+
+@group.operation(
+    "POST",
+    "/instances/<uuid:instance_id>/reset",
+    roles=MEND,
+    body=BackTo,
+    answer=schemas.Instance,
+    errors=(404, 409, 413, 422),
+)
+async def go_back(given: BackTo, instance_id: UUID) -> Any:
+    """Put a running instance into the state it had after an event; what was done outside stays done"""
+    async with transaction() as session:
+        return await reset.go_back(session, actor(), instance_id, given.to, given.reason)
+
+
+@group.operation(
+    "POST",
+    "/instances/<uuid:instance_id>/fork",
+    roles=MEND,
+    body=BackTo,
+    answer=schemas.Instance,
+    status=201,
+    errors=(404, 409, 413, 422),
+)
+async def fork(given: BackTo, instance_id: UUID) -> Any:
+    """Begin a second instance of the case in the state that this one had after an event"""
+    async with transaction() as session:
+        return await reset.fork(session, actor(), instance_id, given.to, given.reason)
 
 
 @group.operation("GET", "/cases", query=schemas.CaseQuery, answer=schemas.CasePage, errors=(422,))

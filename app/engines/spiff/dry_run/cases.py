@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -145,10 +145,10 @@ class Player:
             Invalid: a variable that cannot be kept.
         """
         move = Move(first.do, first.element, first.given) if first else Move("start", "", self._begun(start))
-        self._settle(moves.begin(self.spec, move, self.now))
+        self.settle(moves.begin(self.spec, move, self.now))
 
-    def take(self, step: Step) -> str:
-        """Make one move; why it cannot be made here, "" where it was made.
+    def take(self, step: Step, further: Mapping[str, Any] | None = None) -> str:
+        """Make one move; why it cannot be made here, "" where it was made. *further* is what an effect gave to it.
 
         Raises:
             Invalid: a value that cannot be kept, or a field that must be mended.
@@ -158,11 +158,11 @@ class Player:
         if at is None:
             return f"{step.do} {step.element} is not possible here: {_open(self.outcome)}"
         self.now = moves.time_of(at, self.now)
-        move = Move(step.do, step.element, self._entered(at, step.given))
+        move = Move(step.do, step.element, {**self._entered(at, step.given), **(further or {})})
         after = moves.make(self.spec, self.outcome, move, at, self.now)
         if after is None:
             return f"nothing catches the error at {step.element}"
-        self._settle(after)
+        self.settle(after)
         return ""
 
     def _begun(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +174,8 @@ class Player:
         form = self.model.forms.get(at.element_id) if isinstance(at, OpenTask) else None
         return dict(forms.submit(form, given, at.values)) if form and isinstance(at, OpenTask) else given
 
-    def _settle(self, outcome: Outcome) -> None:
+    def settle(self, outcome: Outcome) -> None:
+        """Go on from there as far as it goes by itself."""
         self._keep(outcome)
         while outcome.unfinished:
             outcome = steps.proceed(self.spec, outcome.state, bounds=bounds(), now=self.now)

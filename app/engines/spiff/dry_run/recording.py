@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +38,11 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class _Event:
+class Event:
+    """One row of an instance's timeline."""
+
+    id: int
+    at: datetime
     kind: str
     data: dict[str, Any]
     completed: list[str]
@@ -59,13 +64,13 @@ async def record(session: Session, actor: Actor, instance_id: UUID) -> Recording
     if view.status != "completed":
         raise Conflict(f"The instance is {view.status}; what has completed can be recorded.")
     model = await models.find(session, view.process_id, view.version)
-    events = await _events(session, view.case, instance_id)
+    events = await events_of(session, view.case, instance_id)
     if any(event.kind == MOVED for event in events):
         raise Conflict("The instance was moved from one version to another; no version has gone its whole way.")
     return await asyncio.to_thread(_recording, model, view, events)
 
 
-def _recording(model: StoredModel, view: InstanceView, events: list[_Event]) -> Recording:
+def _recording(model: StoredModel, view: InstanceView, events: list[Event]) -> Recording:
     player = Player(model.compiled(), model.spec, view.started_at)
     start, steps = _moves(player, events)
     if len(steps) > MOST_STEPS:
@@ -76,7 +81,7 @@ def _recording(model: StoredModel, view: InstanceView, events: list[_Event]) -> 
     return Recording(Cases(process=model.process_id, cases=[case]), model.version, verdict)
 
 
-def _moves(player: Player, events: list[_Event]) -> tuple[dict[str, Any], list[Step]]:
+def _moves(player: Player, events: list[Event]) -> tuple[dict[str, Any], list[Step]]:
     """What started it and each move after; from where it does not go the same way on, what can be told without it."""
     start: dict[str, Any] = {}
     steps: list[Step] = []
@@ -87,7 +92,7 @@ def _moves(player: Player, events: list[_Event]) -> tuple[dict[str, Any], list[S
             start = given
             alive = _goes(player, None, start)
             continue
-        made = _steps(player, event, given) if alive or event.kind == "task.completed" else []
+        made = steps_of(player, event, given) if alive or event.kind == "task.completed" else []
         for step in made:
             steps.append(step)
             alive = alive and _goes(player, step, {})
@@ -104,7 +109,8 @@ def _goes(player: Player, step: Step | None, start: dict[str, Any]) -> bool:
         return False  # the verdict tells where and why
 
 
-def _steps(player: Player, event: _Event, given: dict[str, Any]) -> list[Step]:
+def steps_of(player: Player, event: Event, given: dict[str, Any]) -> list[Step]:
+    """The moves that an event was, where the player stands."""
     element, waiting = str(event.data.get("element", "")), getattr(player, "outcome", None)
     waits = waiting.waiting if waiting is not None else []
     match event.kind:
@@ -135,9 +141,10 @@ def _of_start(player: Player, own: str) -> Any:
     return next((one.kind for one in starts.of(player.spec) if one.element_id == own), "message")
 
 
-async def _events(session: Session, case: str, instance_id: UUID) -> list[_Event]:
+async def events_of(session: Session, case: str, instance_id: UUID) -> list[Event]:
+    """What happened to an instance, oldest first."""
     rows = await session.execute(
-        text("""select e.kind, e.data, e.trace, coalesce(r.result, to_jsonb(r.error)) as result, r.engine
+        text("""select e.id, e.at, e.kind, e.data, e.trace, coalesce(r.result, to_jsonb(r.error)) as result, r.engine
                 from case_event e left join engine_run r on r.id = (e.data ->> 'run')::uuid
                 where e.case_no = :case and e.instance_id = :id order by e.id""").columns(
             data=JSONB, trace=JSONB, result=JSONB
@@ -145,7 +152,9 @@ async def _events(session: Session, case: str, instance_id: UUID) -> list[_Event
         {"case": case, "id": instance_id},
     )
     return [
-        _Event(
+        Event(
+            row.id,
+            row.at,
             row.kind,
             row.data or {},
             [one[0] for one in row.trace or () if one[1] == "completed"],
