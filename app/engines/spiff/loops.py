@@ -68,7 +68,7 @@ class StandardLoop(_Turning, elements.StandardLoopTask):
             return  # a turn that was opened again to be undone counts no more
         body = cast("Token", child.parent)
         before = body.data, body.internal_data
-        body.data = merge(body.data, _without(child.data, {COUNTER}))
+        body.data = {**body.data, **_without(child.data, {COUNTER})}
         body.workflow.top_workflow.keep_changes(body, before[0])
         body.internal_data = {"done": body.internal_data["done"] + 1}
         try:
@@ -191,7 +191,7 @@ class _MultiInstance(_Turning):
         if self.together:
             first = {name: [before[name]] if name in before else [] for name in changed if name not in began}
             body.internal_data = {**state, "began": {**began, **first}}
-        body.data = merge(before, changed)
+        body.data = merge(before, changed) if self.together else {**before, **changed}
         body.workflow.top_workflow.keep_changes(body, before)
 
     def _enough(self, child: Token, body: Token, done: int) -> bool:

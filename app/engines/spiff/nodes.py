@@ -16,6 +16,7 @@ from app.engines.spiff.expressions import compile_expression
 from app.engines.spiff.library import Mixin, TaskSpec, TaskState, control, elements
 from app.engines.spiff.scopes import Failure
 from app.engines.spiff.tokens import Token
+from app.engines.spiff.values import same
 
 if TYPE_CHECKING:
     from app.engines.spiff.scopes import SubScope
@@ -246,7 +247,10 @@ class _Hosting(Flow):
 
     def _on_subworkflow_completed(self, subworkflow: SubScope, my_task: Token) -> None:
         if my_task.unfinished():
+            before = my_task.data
             self.update_data(my_task, subworkflow)
+            if not self.shares_data:
+                my_task.workflow.top_workflow.keep_changes(my_task, before)
             my_task._set_state(TaskState.READY)
 
     def _on_cancel(self, my_task: Token) -> None:
@@ -282,13 +286,16 @@ class CallActivity(_Hosting, elements.CallActivity):
         subworkflow.task_tree.data = {item.bpmn_id: item.get(my_task) for item in wanted.data_inputs}
 
     def update_data(self, my_task: Token, subworkflow: SubScope) -> None:
+        """What the called process has changed; what it never touched may have been set beside it meanwhile."""
         given, end = subworkflow.spec.io_specification, subworkflow.last_task
         if self.outs is not None:
             if end is not None:
                 my_task.data = mapping.mapped(my_task, self.outs, end.data, my_task.data)
             return
         if given is None or not given.data_outputs or end is None:
-            super().update_data(my_task, subworkflow)
+            back = {} if end is None else end.data
+            had = my_task.data
+            my_task.data = {**had, **{n: v for n, v in back.items() if n not in had or not same(had[n], v)}}
             return
         found = {item.bpmn_id: item.get(end) for item in given.data_outputs if item.exists(end)}
         my_task.data = {**my_task.data, **found}

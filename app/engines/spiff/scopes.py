@@ -19,7 +19,6 @@ from app.engines.spiff import sharing
 from app.engines.spiff.library import Mixin, SubWorkflow, TaskState, Workflow
 from app.engines.spiff.outcome import Bounds, Incident, TraceEntry
 from app.engines.spiff.tokens import REACHED, UNFINISHED, Token
-from app.engines.spiff.values import merge
 
 if TYPE_CHECKING:
     from app.engines.spiff.specs import LoadedSpec
@@ -133,7 +132,7 @@ class Scope(Mixin):
             inner = self.top_workflow.subprocesses.get(token.id)
             if inner is not None and not inner.completed and token.task_spec.shares_data:
                 data.update(inner.live_data(runs=runs))
-        return merge(data, sharing.latest(self))
+        return {**data, **sharing.latest(self)}
 
     def process(self) -> Any:
         """The process around: this scope itself unless it is a sub-process."""
@@ -144,7 +143,7 @@ class Scope(Mixin):
 
     def visible_data(self, token: Token) -> dict[str, Any]:
         """What a condition sees: the token's data, and the last value any branch of the process has set."""
-        return merge(token.data, sharing.latest(self))
+        return {**token.data, **sharing.latest(self)}
 
     def _mark_complete(self, task: Token) -> None:
         self.data.update(task.data)

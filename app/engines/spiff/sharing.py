@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.engines.spiff.tokens import Token
-from app.engines.spiff.values import merge, same
+from app.engines.spiff.values import same
 
 LATEST = "latest"
 
@@ -36,8 +36,7 @@ def keep(token: Token, before: Mapping[str, Any], *, always: bool) -> None:
         here = changed if _owns(scope) else {name: changed[name] for name in _inputs(scope.host) if name in changed}
         if here:
             first = scope.task_tree
-            found = merge(first.internal_data.get(LATEST, {}), here)
-            first.internal_data = {**first.internal_data, LATEST: found}
+            first.internal_data = {**first.internal_data, LATEST: {**first.internal_data.get(LATEST, {}), **here}}
         if _owns(scope):
             return
         changed = {name: value for name, value in changed.items() if name not in here}
@@ -49,7 +48,7 @@ def catch_up(token: Token) -> None:
     found = {} if is_run(token) else latest(token.workflow)
     if found:
         hidden = _inputs(token)
-        token.data = merge(token.data, {name: value for name, value in found.items() if name not in hidden})
+        token.data = {**token.data, **{name: value for name, value in found.items() if name not in hidden}}
 
 
 def latest(scope: Any) -> dict[str, Any]:

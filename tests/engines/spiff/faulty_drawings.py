@@ -282,13 +282,6 @@ FAULTS = [
     ),
     Fault(
         "timer-syntax",
-        timer("timeDuration", "tomorrow"),
-        "e",
-        "its time cannot be read: 'tomorrow' is no time, and nothing sets a variable of this name",
-        "write a time, or `${tomorrow}` for a variable",
-    ),
-    Fault(
-        "timer-syntax",
         timer("timeDuration", "P1X"),
         "e",
         "its time cannot be read: 'P1X' is not a duration like PT30M",

@@ -96,7 +96,7 @@ def test_tokens_that_end_apart_end_the_instance_together() -> None:
 
 def test_a_flow_that_can_never_go_on_is_an_incident_and_not_a_silent_wait() -> None:
     xml = definitions(
-        "p", START, gateway("exclusive", "which", default="left"), user_task("a"), user_task("b"),
+        "p", START, gateway("inclusive", "which", default="left"), user_task("a"), user_task("b"),
         gateway("parallel", "join"), END, flow("start", "which"), flow("which", "a", flow_id="left"),
         flow("which", "b", "n == 2"), flow("a", "join"), flow("b", "join"), flow("join", "end"),
     )  # fmt: skip

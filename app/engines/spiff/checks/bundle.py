@@ -93,10 +93,6 @@ def _check_names(model: Model, known: set[str]) -> None:
         if text.slot == "script":
             continue
         for name in sorted(text.compiled.reads - known - BUILTINS):
-            if text.slot == "word" and model.dialect == "camunda":
-                message = f"its time cannot be read: {name!r} is no time, and nothing sets a variable of this name"
-                model.report("timer-syntax", text.node, message, f"write a time, or `${{{name}}}` for a variable")
-                continue
             what = "condition" if text.slot == "condition" else "expression"
             message = f"its {what} uses {name}, which no form or script of the model sets"
             fix = f"pass {name} with the start or a message, or correct the name"

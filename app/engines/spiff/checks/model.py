@@ -41,8 +41,7 @@ class Text:
     """A script or expression found in the file, compiled; what its names are set or read by."""
 
     node: Xml
-    slot: Literal["script", "condition", "timer", "word", "loop", "other"]
-    """A ``word`` is a timer that is one bare name."""
+    slot: Literal["script", "condition", "timer", "loop", "other"]
     compiled: Compiled
 
 

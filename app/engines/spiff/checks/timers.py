@@ -46,7 +46,7 @@ def _check_timer(model: Model, event: Xml, definition: Xml) -> None:
         model.report("timer-syntax", event, "its time is an expression, but a process that starts has no variables yet",
                      f"write {_WORDS[kind(holder)]}", holder.sourceline)  # fmt: skip
     holder.text = compiled.source
-    model.texts.append(Text(event, "word" if text.isidentifier() else "timer", compiled))
+    model.texts.append(Text(event, "timer", compiled))
 
 
 def _translated(text: str, slot: str, model: Model) -> str:

@@ -208,3 +208,55 @@ feature(
     done="start start a lost b e2",
     variables={"got": 1, "m": None, "own": None},
 )
+feature(
+    "variables",
+    "what one called process has changed is not undone by another beside it",
+    definitions(
+        "p",
+        START,
+        gateway("parallel", "f"),
+        call("c", "q"),
+        call("d", "r"),
+        gateway("parallel", "j"),
+        END,
+        path("start", "f", "c", "j", "end"),
+        path("f", "d", "j"),
+    ),
+    definitions("q", START, user_task("a"), script("k", "x = 1"), END, path("start", "a", "k", "end")),
+    definitions("r", START, user_task("b"), script("m", "y = 1"), END, path("start", "b", "m", "end")),
+    done="start f start start a k end c b m end d j end",
+    given={"x": 0, "y": 0},
+    steps=lambda r: r.complete("a").complete("b"),
+    variables={"x": 1, "y": 1},
+)
+feature(
+    "variables",
+    "a dictionary that was replaced stays replaced: beside another branch",
+    definitions(
+        "p",
+        START,
+        gateway("parallel", "f"),
+        script("a", "d = {'new': 1}"),
+        user_task("b"),
+        gateway("parallel", "j"),
+        END,
+        path("start", "f", "a", "j", "end"),
+        path("f", "b", "j"),
+    ),
+    done="start f a b j end",
+    given={"d": {"old": 1}},
+    steps=lambda r: r.complete("b"),
+    variables={"d": {"new": 1}},
+)
+for _name, _loop in (
+    ("in a loop", standard_loop(maximum=1)),
+    ("in a multi-instance activity", many(sequential=True, cardinality="1")),
+):
+    feature(
+        "variables",
+        f"a dictionary that was replaced stays replaced: {_name}",
+        definitions("p", START, with_loop(script("a", "d = {'new': 1}"), _loop), END, path("start", "a", "end")),
+        done="start a end",
+        given={"d": {"old": 1}},
+        variables={"d": {"new": 1}},
+    )
