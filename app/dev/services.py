@@ -88,11 +88,14 @@ def _worker(state: State, wanted: Wanted, kind: str, module: str, *needs: str, s
 
 
 def _front_end(wanted: Wanted) -> list[Service]:
-    """Pages work without scripts and styles of their own, so a failed build holds up nothing."""
+    """Pages work without scripts and styles of their own, so a failed build holds up nothing; the editor comes last."""
     if not wanted.front_end or frontend.is_built():
         return []
     command = [sys.executable, "-m", "app.dev.frontend"]
-    return [Service("front-end", command, None, environment=servers.PYTHON, optional=True)]
+    whole = Service("editor", command, None, needs=("web",), environment=servers.PYTHON, optional=True)
+    if frontend.is_built(pages=True):
+        return [whole]
+    return [Service("front-end", [*command, "--pages"], None, environment=servers.PYTHON, optional=True), whole]
 
 
 def _migrate(state: State, wanted: Wanted) -> Service:

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import somebody
 from tests.browser.test_schedule import open_day
-from tests.serving import Served
+from tests.serving import APPOINTMENT, Served
 
 DAY = open_day(9)
 VISITS = """
@@ -58,7 +58,14 @@ async def test_the_pages_of_readme_can_be_pictured(browser: Browser, served: Ser
         page = await person.open(pages["task"])
         await expect(page.locator(".djs-element.current")).to_have_count(1)
         await page.screenshot(path=folder / "task-390.png")
-    assert taken(folder) >= {"home", "task", "instance", "models", "task-390"}
+    async with somebody(browser, served) as person:
+        await person.sign_in("modeler")
+        page = await person.open(f"/models/{APPOINTMENT}/edit")
+        await expect(page.locator("#editor[data-checked]")).to_have_count(1)
+        await page.locator('.djs-element[data-element-id="Activity_SchedForm"]').click()
+        await expect(page.get_by_label("What DAMS writes")).to_be_visible()
+        await picture(page, folder, "editor")
+    assert taken(folder) >= {"home", "task", "instance", "models", "task-390", "editor"}
 
 
 async def test_the_front_desks_pages_can_be_pictured(browser: Browser, served: Served, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from app.engines import heartbeat
 
 COMPOSE = Path(compose_package.__file__).parent / "docker-compose"  # its script forgets the exit code
 DEMO_ONLY = {"smtp", "payments", "zeebe-models"}
-OF_THE_IMAGE = {"front-end", "zeebe-fetch"}
+OF_THE_IMAGE = {"front-end", "editor", "zeebe-fetch"}
 NEEDED = sorted(set(re.findall(r"\$\{(\w+):\?\}", (ROOT / "docker-compose.yml").read_text())))
 
 
