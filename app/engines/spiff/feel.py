@@ -7,8 +7,10 @@ date does. Outside source: DMN 1.3, chapter 10.
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
+from datetime import date, datetime
 
 from app.engines.spiff.subset import ScriptRefused
 
@@ -47,6 +49,7 @@ _COMPARED = {"<": "feel_less({0}, {1})", ">": "feel_less({1}, {0})",
              "<=": "(feel_less({0}, {1}) or feel_equal({0}, {1}))",
              ">=": "(feel_less({1}, {0}) or feel_equal({0}, {1}))",
              "=": "feel_equal({0}, {1})", "!=": "(not feel_equal({0}, {1}))"}  # fmt: skip
+_TIMES: dict[str, type[date]] = {"date": date, "date_and_time": datetime}
 MAX_DEPTH = 40
 
 
@@ -250,6 +253,8 @@ class _Parser:
         known = _CALLS.get(name)
         if known is None or known[0] != len(arguments):
             raise self.refusal(f"the function {name.replace('_', ' ')} is not known here in this form")
+        if name in _TIMES and _is_no_time(_TIMES[name], arguments[0]):
+            raise self.refusal(f"{arguments[0]} is no {name.replace('_', ' ')}")
         return known[1].format(*arguments)
 
     def arguments(self, closing: str, depth: int) -> list[str]:
@@ -259,3 +264,15 @@ class _Parser:
                 self.expect(",")
             found.append(self.expression(depth + 1))
         return found
+
+
+def _is_no_time(kind: type[date], source: str) -> bool:
+    """Whether a date is spelt out and there is none such: as a text it would compare all the same."""
+    if source[:1] not in ("'", '"'):
+        return False
+    try:
+        value = ast.literal_eval(source)
+        kind.fromisoformat(value)
+    except (ValueError, SyntaxError, TypeError):
+        return True
+    return not re.match(r"\d{4}-\d\d-\d\d", value)

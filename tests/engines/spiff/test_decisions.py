@@ -31,6 +31,7 @@ CELLS = "write literals, comparisons, ranges, lists, not(…), or a common funct
          ("d", "rule 1 cannot be read: `entries` is not expected here in FEEL; names with spaces are not read", CELLS)),
         (table("x", "o", '> 1 | duration("P1D")'),
          ("d", "rule 1 cannot be read: the function duration is not known here in this form", CELLS)),
+        (table("x", "o", '> date("2026-02-30") | 1'), ("d", "rule 1 cannot be read: '2026-02-30' is no date", CELLS)),
         (table("x", "first name", "> 1 | 1"), ("d", "its output 'first name' cannot be the name of a variable",
                                                "rename the output")),
         (table("x", "o", "> 1 | 1", policy=PRIORITY), ("d", "the hit policy PRIORITY needs output values",
