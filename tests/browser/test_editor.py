@@ -62,6 +62,7 @@ async def test_a_process_is_drawn_checked_saved_compared_and_deployed(browser: B
     async with somebody(browser, served) as person:
         await person.sign_in("modeler")
         page = await editor(person, "/models/new")
+        await expect(page.get_by_text("The drawing tools are not here")).to_have_count(0)
         await expect(page.locator("#problems")).to_contain_text("no-end-event")
         await shape(page, "StartEvent_1").click()
         await append(page, "append.append-task")
