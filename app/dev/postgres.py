@@ -29,6 +29,8 @@ SETTINGS = {
     "max_wal_senders": "0",
     "max_wal_size": "1GB",
     "log_min_messages": "warning",
+    # After a kill the files are brought to the disk before anything is served: a thousand, one by one, take seconds.
+    "recovery_init_sync_method": "syncfs",
     # A new clinic's tables grow from nothing: plans made for empty ones, which read a table whole, live until then.
     "autovacuum_naptime": "15s",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import cast
 
 
 class Line:
@@ -21,8 +21,10 @@ class Line:
         self._joining: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
+        """Listen. Port 0 is one that the kernel gives, which no server of this machine has been promised."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Near(self), "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         if self._server is not None:
@@ -153,5 +155,9 @@ def reaching(lines: Lines, part: str) -> list[Line]:
     return to or [line for (client, _server), line in lines.items() if client == part]
 
 
-def opened(lines: Lines) -> Any:
-    return asyncio.gather(*(line.open() for line in lines.values()))
+async def reached(lines: Lines, client: str, server: str, target: int) -> Line:
+    """The line from *client* to *server*, opened where there is none yet."""
+    if (client, server) not in lines:
+        lines[client, server] = Line(0, target)
+        await lines[client, server].open()
+    return lines[client, server]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.dev.chaos.lines import Line, Lines, opened
+from app.dev.chaos.lines import Lines, reached
 from app.dev.service import Service, Wanted, owner_url
 from app.dev.services import services
 from app.dev.state import State, free_ports
@@ -85,9 +85,8 @@ async def fresh(
         wanted = Wanted(port=free_ports(1)[0], front_end=False, scale=dict(scale or {}))
         listed = [one for one in services(state, wanted) if needed is None or _kind(one.name) in needed]
         lines: Lines = {}
-        listed = [_wired(_changed(one, unguarded or {}, further or {}), lines) for one in listed]
-        users = lines[USERS, "web"] = Line(free_ports(1)[0], wanted.port)
-        await opened(lines)
+        listed = [await _wired(_changed(one, unguarded or {}, further or {}), lines) for one in listed]
+        users = await reached(lines, USERS, "web", wanted.port)
         supervisor = Supervisor(listed, state, lambda: None)
         stop = asyncio.Event()
         running = asyncio.create_task(supervisor.run(stop))
@@ -116,14 +115,14 @@ def _changed(service: Service, unguarded: Mapping[str, str], further: Mapping[st
     return replace(service, command=command, environment=service.environment | dict(further))
 
 
-def _wired(service: Service, lines: Lines) -> Service:
+async def _wired(service: Service, lines: Lines) -> Service:
     """The service with a line of its own to each server: those that a fault meets are the ones that answer forms."""
     if not (service.scales or service.name in ("web", "beat")):
         return service
     environment = dict(service.environment)
     for variable, server in VARIABLES.items():
         port = _port(environment[variable])
-        line = lines.setdefault((service.name, server), Line(free_ports(1)[0], port))
+        line = await reached(lines, service.name, server, port)
         environment[variable] = environment[variable].replace(f":{port}", f":{line.port}")
     return replace(service, environment=environment)
 
