@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
+from app.cli import output
 from app.cli.connection import Connection, connected, part
 
 KEPT = frozenset(
@@ -97,4 +99,34 @@ def redacted(value: Any) -> Any:
     return f"text of {len(value)}" if isinstance(value, str) else "number"
 
 
-commands = [export_case]
+VERIFY_EXAMPLES = """
+\b
+Examples:
+  dams verify                            the whole timeline and its signed heads
+  dams verify --case A-1042 --json
+"""
+
+
+@click.command(epilog=VERIFY_EXAMPLES)
+@click.option("--case", help="Only this case; the signed heads are of the whole timeline.")
+@output.json_option
+@connected
+def verify(connection: Connection, case: str | None, as_json: bool) -> None:
+    """Compute the seals of the timeline anew: was an entry changed, taken away or put between?
+
+    Ends with 1 where something does not fit. Entries of the last seconds may have no seal yet.
+    """
+    found = connection.call("GET", "/timeline/verification", **({"params": {"case": case}} if case else {}))
+    if as_json:
+        output.as_json(found)
+    else:
+        click.echo(f"{found['events']} entries, {found['sealed']} of them sealed")
+        for one in found["faults"]:
+            click.echo(f"entry {one['event_id']}: {one['why']}")
+        for one in found["heads"]:
+            click.echo(f"signed head {one['n']}: {one['why']}")
+        click.echo("the timeline is as it was written" if found["ok"] else "the timeline was changed")
+    sys.exit(0 if found["ok"] else 1)
+
+
+commands = [export_case, verify]

@@ -49,6 +49,15 @@ def test_an_instance_that_has_completed_is_recorded_as_a_case_that_plays(dams: C
     assert f"as {started['case']} went: holds" in dams("dry-run", str(model), str(cases)).out
 
 
+def test_a_timeline_that_nobody_touched_is_verified(dams: CommandLine, tmp_path: Path) -> None:
+    model = tmp_path / "kept.bpmn"
+    model.write_bytes(sequence("Kept", user_task("Ask"), name="Kept"))
+    dams.here("deploy", str(model), "--as", "modeler")
+    case = dams.here("start", "Kept", "--as", "admin", "--json").json()["case"]
+    assert "the timeline is as it was written" in dams.here("verify", "--case", case, "--as", "ops").out
+    assert dams.here("verify", "--case", case, "--json", "--as", "ops").json()["events"] == 1
+
+
 def test_a_case_that_is_not_there_is_said(dams: CommandLine, tmp_path: Path) -> None:
     target = tmp_path / "b.zip"
     assert "No such case" in dams.here("export-case", "A-0", "-o", str(target), "--as", "ops", code=1).err
