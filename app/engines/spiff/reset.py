@@ -16,7 +16,7 @@ from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import uuid7
 from app.db.session import Session
-from app.engines.spiff import lookup, models, saving, statements
+from app.engines.spiff import lookup, messages, models, saving, statements
 from app.engines.spiff.dry_run.rebuilding import FORKED, RESET, Point, opening, points
 from app.engines.spiff.dry_run.recording import events_of
 from app.engines.spiff.models import StoredModel
@@ -97,6 +97,7 @@ async def go_back(session: Session, actor: Actor, instance_id: UUID, to: int, re
     outcome = opening(_at(found, to).outcome, leaves)
     change = Change(RESET, actor.id, {"to": to, "reason": reason.strip()})
     await saving.update(session, model, row, outcome, change)
+    await messages.take_kept(session, instance_id)
     return await lookup.view(session, actor, instance_id)
 
 
@@ -115,6 +116,7 @@ async def fork(session: Session, actor: Actor, instance_id: UUID, to: int, reaso
     change = Change(FORKED, actor.id, data, case_no=view.case)
     key = {"business_key": view.business_key, "started_by": actor.id, "start_key": None}
     await saving.insert(session, model, own, outcome, change, now, {"model_id": model.id, **key})
+    await messages.take_kept(session, own)
     return await lookup.view(session, actor, own)
 
 
