@@ -253,4 +253,44 @@ def record(connection: Connection, instance: UUID) -> None:
         sys.exit(1)
 
 
-commands = [check, dry_run, deploy, record]
+PORT_EXAMPLES = """
+\b
+Examples:
+  dams port visit.bpmn                         what of it would run on the other engine
+  dams port visit.bpmn --write visit-zeebe.bpmn
+"""
+
+
+@click.command(epilog=PORT_EXAMPLES)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--write", "target", type=click.Path(dir_okay=False, path_type=Path), help="Keep the ported file here.")
+@output.json_option
+def port(file: Path, target: Path | None, as_json: bool) -> None:
+    """Say what of FILE would run on the other engine: from DAMS to Zeebe, or back; nothing is stored.
+
+    Ends with 1 where something is left to be mended by hand.
+    """
+    from app.engines import portability
+    from app.engines.spiff.intake import XmlRefused
+    from app.engines.spiff.specs import BundleFile
+
+    try:
+        found = portability.ported(BundleFile(file.name, file.read_bytes()))
+    except XmlRefused as error:
+        raise click.ClickException(f"{file}: {error.message}; {error.fix}") from error
+    if target:
+        target.write_bytes(found.content)
+    if as_json:
+        problems = [asdict(problem) for problem in found.problems]
+        changes = [asdict(change) for change in found.changes]
+        output.as_json({"target": found.target, "runs": found.runs, "changes": changes, "problems": problems})
+    else:
+        click.echo(f"{file.name} on {'Zeebe' if found.target == 'zeebe' else 'DAMS'}:")
+        for change in found.changes:
+            click.echo(f"  done: {change.element_id}: {output.plain(change.what)}")
+        for line in output.problem_lines(asdict(problem) for problem in found.problems):
+            click.echo(line)
+    sys.exit(0 if found.runs else 1)
+
+
+commands = [check, dry_run, deploy, record, port]

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 import orjson
-from sqlalchemy import PoolProxiedConnection
+from sqlalchemy import PoolProxiedConnection, event
+from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
@@ -36,7 +38,7 @@ def _dumps(value: object) -> str:
 def make_engine(url: str | None = None) -> AsyncEngine:
     """A pooled engine with the time limits of the settings; made on first use, never at import."""
     database = settings().database
-    return create_async_engine(
+    made = create_async_engine(
         url or database.url,
         pool_size=database.pool_size,
         max_overflow=0,
@@ -55,6 +57,16 @@ def make_engine(url: str | None = None) -> AsyncEngine:
             },
         },
     )
+    event.listen(made.sync_engine, "handle_error", _lost, retval=True)
+    return made
+
+
+def _lost(context: ExceptionContext) -> BaseException | None:
+    """A connection that ended in the middle of a statement is told as a server that is away: callers wait for both."""
+    told = context.sqlalchemy_exception
+    if not context.is_disconnect or not isinstance(told, DBAPIError) or isinstance(told, OperationalError):
+        return None
+    return OperationalError(told.statement, told.params, told.orig, connection_invalidated=True)
 
 
 def engine() -> AsyncEngine:

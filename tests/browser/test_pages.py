@@ -84,6 +84,7 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "models": ("modeler", "/models"),
     "model": ("modeler", f"/models/{APPOINTMENT}"),
     "compare": ("modeler", f"/models/{APPOINTMENT}/compare"),
+    "portability": ("modeler", f"/models/{APPOINTMENT}/portability"),
     "heat map": ("modeler", f"/models/{APPOINTMENT}/heat"),
     "move instances": ("modeler", f"/models/{APPOINTMENT}/migrate"),
     "dry run": ("modeler", f"/models/{APPOINTMENT}/dry-run"),

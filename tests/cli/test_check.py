@@ -114,3 +114,16 @@ def test_a_script_that_imports_is_found_without_a_service(dams: CommandLine, tmp
     path = tmp_path / "import.bpmn"
     path.write_bytes(sequence("p", script("Steal", "import os")))
     assert "import" in dams("check", str(path), code=2).out
+
+
+def test_a_model_is_put_into_the_words_of_the_other_engine(dams: CommandLine, tmp_path: Path) -> None:
+    path, target = tmp_path / "m.bpmn", tmp_path / "zeebe.bpmn"
+    path.write_bytes(sequence("Ported", script("Sum", "m = n + 1")))
+    told = dams("port", str(path), "--write", str(target)).out
+    assert told.splitlines()[:2] == ["m.bpmn on Zeebe:", "  done: Sum: script: m = n + 1"]
+    assert dams("check", str(target)).out == dams("check", str(target)).out
+    assert dams("port", str(target), "--json").json()["target"] == "spiff"
+    path.write_bytes(sequence("Ported", script("Sum", "m = n + 1\nk = 2")))
+    assert "unbound-service" in dams("port", str(path), code=1).out
+    path.write_text("no xml")
+    assert "Error" in dams("port", str(path), code=1).err

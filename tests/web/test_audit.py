@@ -188,6 +188,7 @@ CHANGES: dict[str, Change] = {
         lambda at: f"{API}/instances/{at.instance}/fork",
         lambda at: {"json": {"to": at.first, "reason": "a wrong doctor"}},
     ),
+    "portability.take": Change(["model.draft-saved"], "modeler", lambda _: f"/models/{APPOINTMENT}/portability"),
     "models.retire": Change(["model.retired"], "modeler", lambda _: "/models/Waiting/retire"),
     "models.activate": Change(["model.activated"], "modeler", lambda _: "/models/Waiting/1/activate"),
     "api_models.retire": Change(["model.retired"], "modeler", lambda _: f"{API}/models/Waiting/retire"),
