@@ -66,6 +66,8 @@ def _lost(context: ExceptionContext) -> BaseException | None:
     told = context.sqlalchemy_exception
     if not context.is_disconnect or not isinstance(told, DBAPIError) or isinstance(told, OperationalError):
         return None
+    if told.orig is None:
+        return None
     return OperationalError(told.statement, told.params, told.orig, connection_invalidated=True)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from app.core.settings import settings
 from app.db import driver
 from app.db.driver import Line, Statement
-from app.db.session import engine, reading, transaction
+from app.db.session import engine, make_engine, reading, transaction
+from app.dev.chaos import lines
+from tests.waiting import until
 
 ADD = Statement("insert into candidate_group (name) values (:name) returning id, name", {"name": "text"})
 FIND = Statement("select name from candidate_group where name = :name", {"name": "text"})
@@ -144,3 +146,28 @@ async def test_lines_at_hand_are_a_quarter_of_the_pool_at_most(database_url: str
     await asyncio.gather(*(ask() for _ in range(30)))
     checked_out = engine().pool.checkedout()  # pyright: ignore[reportAttributeAccessIssue]
     assert 0 < checked_out <= settings().database.pool_size // 4
+
+
+async def test_a_connection_that_ends_in_the_middle_of_a_statement_is_a_server_that_is_away(database_url: str) -> None:
+    """Whoever waits for a server must know it by one kind of error, however it went."""
+    server = make_url(database_url)
+    line = lines.Line(0, server.port or 0)
+    await line.open()
+    made = make_engine(server.set(port=line.port).render_as_string(hide_password=False))
+    try:
+        async with made.connect() as session:
+            asked = asyncio.create_task(session.execute(text("select pg_sleep(30)")))
+            await until(_sleeping)
+            line.cut(reset=True)
+            with pytest.raises(OperationalError) as told:
+                await asked
+            assert told.value.connection_invalidated
+    finally:
+        await made.dispose()
+        await line.close()
+
+
+async def _sleeping() -> bool:
+    async with reading() as session:
+        found = text("select count(*) from pg_stat_activity where query like 'select pg_sleep%'")
+        return bool(await session.scalar(found))

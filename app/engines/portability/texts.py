@@ -119,12 +119,16 @@ class _Writer:
                 sides = {ast.dump(a), ast.dump(b)} == {ast.dump(c), ast.dump(d)}
                 if less.endswith("_less") and same.endswith("_equal") and sides:
                     return f"{self._part(a)} <= {self._part(b)}"
+            case _:
+                pass
         return None
 
     def _not(self, inner: ast.expr) -> str:
         match inner:
             case ast.Call(ast.Name(name), [left, right], []) if name.endswith("_equal"):
                 return f"{self._part(left)} != {self._part(right)}"
+            case _:
+                pass
         return self.negated(self.say(inner))
 
     def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> str:
