@@ -21,6 +21,7 @@ from app.clinic import audit
 from app.core.actor import Actor
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.ids import uuid7
+from app.core.log import log
 from app.db.session import Session, transaction
 from app.engines.spiff import messages, models, saving, statements, steps
 from app.engines.spiff.limits import bounds
@@ -219,11 +220,10 @@ async def _take(session: Session, row: Row[Any], old: StoredModel, new: StoredMo
     held = await statements.load(session, statements.LOAD_SKIPPING, instance_id)
     if held is None or held.model_id != old.id or held.status not in ("running", "failed"):
         return False
-    mapping = _json(row.elements)
     try:
-        outcome = await asyncio.to_thread(_move, old, new, held, mapping)
-    except NotMigrated as error:
-        first = error.obstacles[0]
+        outcome = await asyncio.to_thread(_move, old, new, held, _json(row.elements))
+    except Exception as error:  # noqa: BLE001 - one instance that cannot be read must not end the relay for all others
+        first = error.obstacles[0] if isinstance(error, NotMigrated) else _unread(instance_id, error)
         await session.execute(
             text("""insert into instance_migration_refusal (migration_id, instance_id, element_id, message, fix)
                     values (:migration, :instance, :element, :message, :fix)"""),
@@ -242,6 +242,11 @@ async def _take(session: Session, row: Row[Any], old: StoredModel, new: StoredMo
     if outcome.waiting:
         await messages.take_kept(session, instance_id)
     return True
+
+
+def _unread(instance_id: UUID, error: Exception) -> Obstacle:
+    log.error("an instance could not be moved", instance=str(instance_id), error=type(error).__name__)
+    return Obstacle("", f"it could not be moved: {type(error).__name__}", "look into the relay's log")
 
 
 def _move(old: StoredModel, new: StoredModel, row: Any, mapping: Mapping[str, str]) -> Outcome:

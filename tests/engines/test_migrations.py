@@ -210,3 +210,15 @@ async def test_who_began_later_on_the_old_version_stays_there(admin: Actor) -> N
     while (await _state(own)).state == "running":
         await migrations.advance()
     assert (await view(admin, later)).version == 1
+
+
+async def test_an_instance_that_cannot_be_read_stays_and_the_others_are_moved(admin: Actor) -> None:
+    await deploy(admin, OLD)
+    broken, whole = await start(admin), await start(admin)
+    await deploy(admin, NEW)
+    async with transaction() as session:
+        await session.execute(text("update instance set state = '\\x00' where id = :id"), {"id": broken})
+    done = await migrate(admin)
+    assert (done.state, done.moved) == ("completed", 1)
+    assert [(one.instance_id, one.message) for one in done.refusals] == [(broken, "it could not be moved: ForeignForm")]
+    assert (await view(admin, whole)).version == 2
