@@ -140,7 +140,9 @@ class Cluster:
         connection = await asyncpg.connect(self._plain("postgres"))
         try:
             if not await connection.fetchval("select 1 from pg_database where datname = $1", name):
-                await connection.execute(f'create database "{name}" template "{template}" owner "{owner}"')
+                # Copied file by file it takes a third of what PostgreSQL's usual way takes, page by page over its log.
+                given = f'template "{template}" strategy file_copy owner "{owner}"'
+                await connection.execute(f'create database "{name}" {given}')
         finally:
             await connection.close()
 

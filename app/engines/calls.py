@@ -1,6 +1,6 @@
 """The topic `http`: a service task calls an address that the clinic allows, and gets its answer.
 
-An address is allowed where a connection of `flow.connections` with `models = true` is the beginning of it. The host is
+An address is allowed where a connection (`connections`) that serves models is the beginning of it. The host is
 looked up here and the call goes to the address that was found, so a name cannot lead elsewhere a moment later; private
 addresses are called only where the connection says so, and a redirect is an answer like any other.
 """
@@ -13,7 +13,6 @@ import re
 import socket
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 from uuid import UUID
 
 import httpx
@@ -23,7 +22,7 @@ from app.core.errors import DamsError, Invalid
 from app.core.ids import uuid7
 from app.core.settings import Connection, settings
 from app.db.session import Session, transaction
-from app.engines import control, outbox, runs, topics
+from app.engines import connections, control, outbox, runs, topics
 from app.engines.runs import Run
 from app.engines.senders import Effect, sender
 from app.engines.topics import Asked, Fault
@@ -57,7 +56,8 @@ def faults(_name: str, inputs: Mapping[str, str | None]) -> list[Fault]:
     if "url" not in inputs:
         found.append(("does not say what to call", "add the input parameter url"))
     try:
-        _check({name: value for name, value in inputs.items() if value is not None and name in INPUTS})
+        known = {name: value for name, value in inputs.items() if value is not None and name in INPUTS}
+        _check(known, connections.at_hand())
     except Invalid as error:
         found += [(f"its {name}: {text}", "correct it") for name, text in error.errors.items()]
     return found
@@ -66,7 +66,7 @@ def faults(_name: str, inputs: Mapping[str, str | None]) -> list[Fault]:
 @topics.serves(ENGINE)
 async def serve(session: Session, asked: Asked) -> None:
     """A task asks for a call. Raises :class:`Invalid` for one that may not be made."""
-    _check(asked.given)
+    _check(asked.given, await connections.known(session))
     if "url" not in asked.given:
         raise Invalid({"url": "It does not say what to call."})
     run_id = uuid7()
@@ -86,10 +86,10 @@ async def serve(session: Session, asked: Asked) -> None:
     await outbox.enqueue(session, KIND, str(run_id), {"run": str(run_id)}, case=asked.case)
 
 
-def _check(given: Mapping[str, Any]) -> None:
+def _check(given: Mapping[str, Any], among: Mapping[str, Connection]) -> None:
     wrong: dict[str, str] = {}
-    if "url" in given and _connection(str(given["url"])) is None:
-        wrong["url"] = "This address may not be called; flow.connections says which may."
+    if "url" in given and connections.allowing(str(given["url"]), among) is None:
+        wrong["url"] = "This address may not be called; the page of connections says which may."
     if (given.get("method") or "GET") not in METHODS:
         wrong["method"] = f"One of {', '.join(METHODS)}."
     for name, most in (("timeout", LONGEST), ("retries", 5.0)):
@@ -112,24 +112,6 @@ def _number(given: Any) -> float:
         return -1.0
 
 
-def _connection(url: str) -> Connection | None:
-    """The connection that allows this address. A path that climbs up, or a user name in it, is never allowed."""
-    try:
-        asked = httpx.URL(url)
-    except httpx.InvalidURL:
-        return None
-    parts = unquote(unquote(asked.path)).replace("\\", "/").split("/")
-    if asked.scheme not in ("http", "https") or asked.userinfo or ".." in parts or "\\" in url:
-        return None
-    for one in settings().flow.connections.values():
-        base = httpx.URL(one.url)
-        inside = asked.path == base.path or asked.path.startswith(base.path.rstrip("/") + "/")
-        same = (asked.scheme, asked.host, asked.port) == (base.scheme, base.host, base.port)
-        if one.models and same and inside:
-            return one
-    return None
-
-
 @sender(KIND)
 async def send(effect: Effect) -> None:
     """Make the call, with the run's id as its Idempotency-Key at every try, and give the answer to the task."""
@@ -139,9 +121,10 @@ async def send(effect: Effect) -> None:
         if run is None or run.status not in ("requested", "running"):
             return  # called off, or answered before
         await runs.began(session, run_id)
+        among = await connections.known(session)
     tries = 1 + int(float(run.input["retries"] if run.input.get("retries") not in (None, "") else RETRIES))
     try:
-        answer = await _call(run)
+        answer = await _call(run, among)
     except _Passing as passing:
         if effect.attempts < tries:
             raise
@@ -160,10 +143,10 @@ async def _failed(run_id: UUID, code: str, why: str) -> None:
         await runs.failed(session, run_id, code, why)
 
 
-async def _call(run: Run) -> dict[str, Any]:
-    _check(run.input)
+async def _call(run: Run, among: Mapping[str, Connection]) -> dict[str, Any]:
+    _check(run.input, among)
     url = httpx.URL(str(run.input["url"]))
-    connection = _connection(str(url))
+    connection = connections.allowing(str(url), among)
     if connection is None:
         raise Invalid({"url": "This address may not be called any more."})
     address = await _address(url, private=connection.private)

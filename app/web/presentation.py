@@ -39,7 +39,13 @@ MENU = (
     ("admin.show", "Administration", ("admin",)),
     ("mailbox.listing", "Mail", ("admin", "ops", "staff")),
 )
-PARTS = {"cases": "instances", "visits": "schedule", "waitlist": "schedule", "sheets": "schedule"}
+PARTS = {
+    "cases": "instances",
+    "visits": "schedule",
+    "waitlist": "schedule",
+    "sheets": "schedule",
+    "connections": "schedules",
+}
 """Pages that belong to the page of another module in the menu."""
 STATES = {
     "ready": "open",

@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 from app.clinic import local_time
 from app.core.settings import settings
 from app.db.session import reading, transaction
-from app.engines import outbox, pipelines
+from app.engines import connections, outbox, pipelines
 from app.engines.spiff import sandbox
 from temporal.activities.failures import is_passing
 from temporal.workflows.flow import QUEUE as QUEUE
@@ -58,7 +58,8 @@ async def nothing(_given: dict[str, Any], _shared: dict[str, Any]) -> None:
 async def http(given: dict[str, Any], _shared: dict[str, Any]) -> Any:
     """GET `path` of a named `connection` with `query`; anything but the status in `expects` (200) fails the step."""
     name = str(given.get("connection", "dams"))
-    connection = settings().flow.connections.get(name)
+    async with reading() as session:
+        connection = (await connections.known(session)).get(name)
     if connection is None:
         raise _failed(f"there is no connection {name!r}")
     token = connection.token.get_secret_value()

@@ -91,6 +91,7 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "guide": ("modeler", "/help/modelling"),
     "operations": ("ops", "/ops?q=nothing"),
     "schedules": ("ops", "/schedules"),
+    "connections": ("admin", "/connections"),
     "payment": ("staff", "/payment/start"),
     "pipelines": ("ops", "/pipelines"),
     "analysis": ("staff", "/diagnosis"),
@@ -140,6 +141,17 @@ async def test_a_page_is_sound_at_both_widths(browser: Browser, served: Served, 
         assert await person.overflow() <= 0
         assert await page.evaluate("document.title.includes('DAMS')")
         assert await small_targets(person.page) == []
+
+
+async def test_a_ticked_box_looks_ticked(browser: Browser, served: Served) -> None:
+    async with somebody(browser, served, "1280") as person:
+        await person.sign_in("admin")
+        page = await person.open("/connections")
+        colour = "one => getComputedStyle(one).backgroundColor"
+        box = page.get_by_label("Models may call it too")
+        before = await box.evaluate(colour)
+        await box.check()
+        await expect(box).not_to_have_css("background-color", before)
 
 
 async def small_targets(page: object) -> list[str]:

@@ -15,11 +15,12 @@ from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
 from app.core.settings import settings
 from app.db.session import transaction
-from app.engines import flows, workflows
+from app.engines import connections, flows, workflows
+from app.engines.connections import Given
 from temporal.activities.steps import filled, run_step
 from temporal.workflows.flow import Call, Step
 from tests.temporal.branches import ended, failure, run_flow
-from tests.temporal.conftest import value, visitor
+from tests.temporal.conftest import person, value, visitor
 from tests.temporal.test_schedules import sent
 from tests.waiting import SECONDS, until
 
@@ -110,6 +111,20 @@ async def test_values_pass_between_steps_and_fill_the_parameters_of_a_call(
 
 
 @pytest.mark.engine
+async def test_a_step_calls_a_connection_that_is_kept_on_the_page(
+    skipping: WorkflowEnvironment, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = settings().flow.connections["dams"].url
+    monkeypatch.delenv("DAMS_FLOW__CONNECTIONS")
+    settings.cache_clear()
+    admin = await person("admin")
+    async with transaction() as session:
+        await connections.add(session, admin, "dams", Given(url, "kept-token"))
+    assert (await ended(await run_flow(skipping, report())))["message"] == told("3")
+    assert asked[0] == "/login/list/all Bearer kept-token"
+
+
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("path", "expects", "why"),
     [
@@ -171,6 +186,7 @@ async def test_a_failed_run_is_tried_again_from_the_ops_page_and_ends_well(asked
     assert await value("select count(*) from engine_run") == 1
 
 
+@pytest.mark.usefixtures("database_url")
 async def test_a_step_without_its_connection_or_of_an_unknown_kind_fails() -> None:
     for step, why in (
         (Step("a", "http", {"connection": "nowhere", "path": "/"}), "no connection 'nowhere'"),

@@ -146,6 +146,7 @@ OF_NO_CASE = (
     "token",
     "model",
     "migration",
+    "connection",
     "signal",
     "clock",
     "temporal",
@@ -153,8 +154,18 @@ OF_NO_CASE = (
 )
 """What the kind of an event of no case begins with; a planned run is a `schedule`, as a doctor's day is."""
 
+LAB = {"url": "https://lab.example/api", "token": "secret"}
 _PLAN = {"from_version": 1, "to_version": 2, "reason": "asks for more"}
 CHANGES: dict[str, Change] = {
+    "connections.add": Change(
+        ["connection.added"], "admin", lambda _: "/connections", lambda _: {"data": LAB | {"name": "another"}}
+    ),
+    "connections.change": Change(
+        ["connection.changed"], "admin", lambda _: "/connections/lab", lambda _: {"data": LAB | {"revision": "1"}}
+    ),
+    "connections.remove": Change(
+        ["connection.removed"], "admin", lambda _: "/connections/lab/remove", lambda _: {"data": {"revision": "1"}}
+    ),
     "migrations.begin": Change(
         ["migration.started"],
         "modeler",
@@ -585,6 +596,10 @@ async def scene(caller: Callable[[str], Caller]) -> Scene:
             text("""insert into model_draft (key, engine, file, name, xml, revision, discarded_at)
                     values ('Begun', 'spiff', 'b.bpmn', '', '<x/>', 1, null),
                            ('Gone', 'spiff', 'g.bpmn', '', '<x/>', 2, now())""")
+        )
+        await session.execute(
+            text("""insert into connection (name, url, models, private, revision)
+                    values ('lab', 'https://lab.example/api', false, false, 1)""")
         )
         hours = await session.scalar(text("select min(id) from doctor_hours where docid = 'HSP-202'"))
         entry = await session.scalar(

@@ -21,7 +21,8 @@ from app.core.errors import Conflict, ModelRefused, NotFound
 from app.core.ids import uuid7
 from app.db import driver
 from app.db.driver import Line, Statement
-from app.db.session import Session
+from app.db.session import Session, reading
+from app.engines import connections
 from app.engines.spiff import specs, starts
 from app.engines.spiff.coded import compiling
 from app.engines.spiff.elements import Element, UserTaskInfo
@@ -108,7 +109,10 @@ def forget() -> None:
 
 async def check(files: Sequence[BundleFile]) -> CheckReport:
     """Read and check the files as one bundle, in a thread; nothing is stored."""
-    return await asyncio.to_thread(specs.check_bundle, files)
+    async with reading() as session:
+        known = await connections.known(session)
+    with connections.using(known):
+        return await asyncio.to_thread(specs.check_bundle, files)
 
 
 async def deploy(

@@ -14,8 +14,9 @@ from app.core.actor import Actor
 from app.core.errors import Conflict, DamsError, Invalid, NotFound, Unavailable
 from app.core.settings import settings
 from app.db.session import reading, transaction
-from app.engines import airflow, dags, flows, runs, schedules
+from app.engines import airflow, connections, dags, flows, runs, schedules
 from app.engines.airflow import Dag
+from app.engines.connections import Kept
 from app.engines.runs import Run
 from app.engines.schedules import Planned
 from app.web.security import actor, allow
@@ -132,7 +133,7 @@ async def _page(
         flows=flows.FLOWS.values(),
         presets=schedules.PRESETS,
         history=await _history(),
-        connections=settings().flow.connections,
+        connections=await _connections(),
         entered=entered or {},
         errors=errors or {},
         refused=refused,
@@ -158,6 +159,11 @@ async def _native() -> list[Planned]:
 
 async def _dags() -> list[Dag]:
     return [await airflow.dag(name) for name in dags.DAGS]
+
+
+async def _connections() -> list[Kept]:
+    async with reading() as session:
+        return await connections.listing(session)
 
 
 async def _history() -> list[Run]:
