@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Coroutine
-from typing import Any, TypeVar
+from collections import Counter
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +29,7 @@ T = TypeVar("T")
 REMIND_SECONDS = 30
 KIND = "relay"
 DRAIN_SECONDS = 20
+PREPARE_SECONDS = 5
 OFFER_SECONDS = 5
 """A slot that somebody gave back is offered to who waits within this time."""
 MIGRATE_SECONDS = 1.0
@@ -35,11 +37,39 @@ MIGRATE_SECONDS = 1.0
 AWAY = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
+class Places(NamedTuple):
+    """How many effects may be taken: `first` of most kinds, none of those in `full`, `behind` of those that wait."""
+
+    first: int
+    full: list[str]
+    behind: int
+
+    @property
+    def crowded(self) -> bool:
+        """Whether something due may find no place before another effect ends."""
+        return bool(self.full) or not self.first or not self.behind
+
+
+def places(held: Mapping[str, int], batch: int) -> Places:
+    """What is free of *batch* places, of which no kind holds more than a quarter: a receiver that hangs, or is slow,
+    leaves the others theirs. What nothing waits for has as many beside them, and a quarter of these while others are
+    under way.
+    """
+    share = max(batch // 4, 1)
+    others = {kind: number for kind, number in held.items() if kind not in relay.BEHIND}
+    full = [kind for kind, number in others.items() if number >= share]
+    most = share - max((number for kind, number in others.items() if kind not in full), default=0)
+    few = max(share // 4, 1) if others else share
+    waiting = sum(number for kind, number in held.items() if kind in relay.BEHIND)
+    return Places(max(min(most, batch - sum(others.values())), 0), full, max(few - waiting, 0))
+
+
 class Relay:
     """Loops that share one wake-up and one stop."""
 
     def __init__(self) -> None:
         self._wake, self._stop = asyncio.Event(), asyncio.Event()
+        self._crowded = False
 
     def stop(self) -> None:
         """Finish what is in hand and end."""
@@ -68,6 +98,7 @@ class Relay:
     def _loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
         return (
             self._listen(),
+            self._prepare(),
             self._send(),
             self._fire(),
             self._offer(),
@@ -94,21 +125,37 @@ class Relay:
                         await connection.close(timeout=2)
             await self._pause(0.5)
 
+    async def _prepare(self) -> None:
+        stopped = asyncio.create_task(self._stop.wait())
+        done = False
+        while not done and not self._stop.is_set():
+            trying = asyncio.create_task(relay.prepare())
+            await asyncio.wait((trying, stopped), return_when=asyncio.FIRST_COMPLETED)
+            done = trying.done() and trying.result()
+            trying.cancel()  # a server that does not answer holds up no stop
+            await self._pause(0 if done else PREPARE_SECONDS)
+        await stopped
+
     async def _send(self) -> None:
-        in_hand = set[asyncio.Task[None]]()
+        in_hand = dict[asyncio.Task[None], str]()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            del in_hand[task]
+            if self._crowded:
+                self._wake.set()  # somebody may wait for this place
+
         while not self._stop.is_set():
             self._wake.clear()
-            free = settings().relay.batch - len(in_hand)
-            claimed = (await self._surviving(relay.claim(free)) or []) if free else []
+            free = places(Counter(in_hand.values()), settings().relay.batch)
+            self._crowded = free.crowded
+            claimed = await self._surviving(relay.claim(free.first, free.full, free.behind)) or []
             for effect in claimed:
                 task = asyncio.create_task(self._surviving(relay.deliver(effect)))
-                in_hand.add(task)
-                task.add_done_callback(in_hand.discard)
-            if len(claimed) < free:
+                in_hand[task] = effect.kind
+                task.add_done_callback(ended)
+            if not claimed:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), settings().relay.poll_seconds)
-            elif in_hand:  # a receiver that hangs holds one place, not the others
-                await asyncio.wait(in_hand, timeout=1, return_when=asyncio.FIRST_COMPLETED)
         if in_hand:
             await asyncio.wait(in_hand)
 

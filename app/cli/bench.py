@@ -70,6 +70,17 @@ MIGRATION_LINES: tuple[Line, ...] = (
     ("complete meanwhile p99, ms", "complete_p99_ms", None, None),
     ("errors", "errors", 0, 0),
 )
+OUTBOX_LINES: tuple[Line, ...] = (
+    ("rows", "rows", None, None),
+    ("rows/s", "rows_per_s", None, None),
+    ("commit to sent p50, ms", "sent_p50_ms", None, None),
+    ("commit to sent p95, ms", "sent_p95_ms", 200, 200),
+    ("CPU per row, relay, ms", "relay_cpu_ms", None, None),
+    ("lost", "lost", 0, 0),
+    ("doubled", "doubled", 0, 0),
+    ("errors", "errors", 0, 0),
+)
+OUTBOX_PER_S = 500
 PAGE_MS = 300
 """What a page may take, as its 95th percentile."""
 
@@ -190,6 +201,42 @@ async def _migration(instances: int) -> dict[str, Any]:
             return int(done["models"][0]["version"])
 
         return await measure(made.url, connection.token, connection.call, deploy, instances, say)
+
+
+@bench.command()
+@click.option("--rows", default=5_000, show_default=True, type=click.IntRange(100), help="Of the burst.")
+@click.option(
+    "--seconds", default=10.0, show_default=True, type=click.FloatRange(1), help="Of single rows before the burst."
+)
+@output.json_option
+def outbox(rows: int, seconds: float, as_json: bool) -> None:
+    """Rows through the relay to the broker of the pipelines, in a service of its own: rows/s, commit to sent.
+
+    No worker takes them from the broker, so each can be counted there.
+    """
+    from app.bench.place import DidNotStart
+
+    try:
+        figures = asyncio.run(_outbox(rows, seconds))
+    except DidNotStart as error:
+        raise click.ClickException(str(error)) from error
+    _print(figures, OUTBOX_LINES, as_json)
+    if not as_json:
+        reached = "reached" if figures["rows_per_s"] >= OUTBOX_PER_S else "MISSED"
+        click.echo(f"wanted ≥ {OUTBOX_PER_S} rows/s: {reached}")
+
+
+async def _outbox(rows: int, seconds: float) -> dict[str, Any]:
+    from app.bench import place
+    from app.bench.outbox import measure
+    from app.dev.service import addresses
+
+    def say(what: str) -> None:
+        click.echo(what, err=True)
+
+    say("starting a service")
+    async with place.fresh(1) as (state, made):
+        return await measure(made, addresses(state)["redis"], rows, seconds, say)
 
 
 @bench.command()

@@ -207,7 +207,7 @@ class Engine(Section):
 
 class Relay(Section):
     poll_seconds: float = 1.0
-    batch: int = 8
+    batch: int = 32
     lease_seconds: float = 60.0
     max_attempts: int = 8
 

@@ -41,6 +41,16 @@ def forget() -> None:
     _clients.clear()
 
 
+async def prepare() -> None:
+    """Connect, so that the first task need not. Raises :class:`Unavailable`."""
+
+    def connect() -> None:
+        with client().producer_pool.acquire(block=True) as producer:
+            producer.connection.ensure_connection(max_retries=1)
+
+    await _spoken(connect)
+
+
 async def send(task: str, args: list[Any], task_id: str) -> None:
     """Put a task into the queue. *args* are ids, never what they stand for.
 

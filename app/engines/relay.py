@@ -2,12 +2,15 @@
 
 A row is claimed by moving its next try into the future, so no transaction is open while a server is spoken to.
 A relay that dies between sending and marking leaves the row to be sent again with the same id: at least once.
+What several sends have done meanwhile is marked by one statement with one commit.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Collection
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -15,30 +18,67 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.core.errors import Unavailable
 from app.core.log import log
 from app.core.settings import settings
-from app.db.session import transaction
-from app.engines import calls, dags, letters, mail, pipelines, reservations, workflows
+from app.core.together import Together
+from app.db.session import reading, transaction
+from app.engines import broker, calls, dags, letters, mail, pipelines, reservations, temporal, workflows
 from app.engines.senders import Effect, Undeliverable, senders
 from app.engines.spiff import jobs, thrown
 from app.engines.zeebe import carrier
 
 SENDING = (calls, dags, jobs, letters, mail, pipelines, reservations, thrown, workflows, carrier)
 """The modules that send; importing them registers their senders. A new effect is one module and its name here."""
+PREPARING = (broker.prepare, carrier.prepare, temporal.prepare)
 LONGEST_BACK_OFF = 600.0
 LONGEST_WAIT = 5.0
 
+BEHIND = ("mail",)
+"""Kinds that nothing waits for: while others are under way, only a few of them are."""
+
 _CLAIM = text("""
+    with first as (
+        select id from outbox where state = 'pending' and next_at <= now() and kind <> all(cast(:others as text[]))
+        order by next_at limit :limit for update skip locked),
+    behind as (
+        select id from outbox where state = 'pending' and next_at <= now() and kind = any(cast(:behind as text[]))
+        order by next_at limit :few for update skip locked)
     update outbox o set next_at = now() + make_interval(secs => :lease), attempts = attempts + 1
-    from (select id from outbox where state = 'pending' and next_at <= now()
-          order by next_at limit :limit for update skip locked) due
+    from (select id from first union all select id from behind) due
     where o.id = due.id returning o.id, o.kind, o.key, o.payload, o.attempts
 """).columns(payload=JSONB)
+_SENT = text("""
+    update outbox set state = 'sent', sent_at = clock_timestamp(), last_error = null
+    where id = any(cast(:ids as uuid[]))
+""")
 
 
-async def claim(limit: int) -> list[Effect]:
-    """Take up to *limit* due effects for this process. Each must go through :func:`deliver` at once."""
-    async with transaction() as session:
-        rows = await session.execute(_CLAIM, {"limit": limit, "lease": settings().relay.lease_seconds})
+async def prepare() -> bool:
+    """Connect to the engines, so that the first effects after a start need not wait for it; False while one is away."""
+    ends = await asyncio.gather(*(one() for one in PREPARING), return_exceptions=True)
+    return not any(isinstance(end, BaseException) for end in ends)
+
+
+async def claim(limit: int, full: Collection[str] = (), behind: int | None = None) -> list[Effect]:
+    """Take due effects for this process: up to *limit*, none of the kinds in *full*, and up to *behind* (by default
+    *limit* too) of those that nothing waits for. Each must go through :func:`deliver` at once.
+    """
+    given = {
+        "limit": limit,
+        "few": limit if behind is None else behind,
+        "others": [*full, *BEHIND],
+        "behind": list(BEHIND),
+        "lease": settings().relay.lease_seconds,
+    }
+    async with reading() as session:  # one statement, which commits by itself
+        rows = await session.execute(_CLAIM, given)
         return [Effect(row.id, row.kind, row.key, row.payload, row.attempts) for row in rows]
+
+
+async def _mark(ids: list[UUID]) -> None:
+    async with reading() as session:
+        await session.execute(_SENT, {"ids": ids})
+
+
+_sent = Together(_mark)
 
 
 async def deliver(effect: Effect) -> None:
@@ -57,11 +97,7 @@ async def deliver(effect: Effect) -> None:
     except Exception as error:  # noqa: BLE001 - whatever a receiver's client raises, the row must be tried again
         await _back_off(effect, f"{type(error).__name__}: {error}"[:500])
     else:
-        async with transaction() as session:
-            await session.execute(
-                text("update outbox set state = 'sent', sent_at = now(), last_error = null where id = :id"),
-                {"id": effect.id},
-            )
+        await _sent.add(effect.id)
 
 
 def delay(attempts: int) -> float:

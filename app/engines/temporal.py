@@ -90,6 +90,12 @@ async def client() -> Client:
     return known[2]
 
 
+async def prepare() -> None:
+    """Connect, so that the first call need not. Raises :class:`Unavailable`."""
+    async with limited() as one:
+        await one.service_client.check_health()
+
+
 @contextlib.asynccontextmanager
 async def limited(seconds: float | None = None) -> AsyncGenerator[Client]:
     """The client, for calls that together may take *seconds* (by default `temporal.call_seconds`).

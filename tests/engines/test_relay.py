@@ -16,7 +16,7 @@ from app.core.actor import Actor
 from app.core.errors import Forbidden, NotFound
 from app.db.session import reading, transaction
 from app.engines import outbox
-from app.engines.relay import LONGEST_BACK_OFF, delay
+from app.engines.relay import BEHIND, LONGEST_BACK_OFF, delay
 from tests.conftest import as_owner
 from tests.engines.conftest import (
     NEVER,
@@ -31,6 +31,7 @@ from tests.engines.conftest import (
     value,
 )
 from tests.waiting import SECONDS, until
+from workers.relay import places
 
 
 async def arrived(post: Post, count: int) -> None:
@@ -222,6 +223,32 @@ async def test_a_receiver_that_hangs_does_not_hold_up_the_others(ops: Actor, pos
         await arrived(post, 2)
         post.open.set()
         await until(all_sent)
+
+
+async def test_mails_that_hang_hold_up_nothing_else(ops: Actor, post: Post) -> None:
+    post.open.clear()
+    with relay(NEVER | {"DAMS_RELAY__BATCH": "8"}):
+        await listening()
+        for number in range(5):
+            await ask_for_mail(str(number))
+        await arrived(post, 2)
+        async with transaction() as session:
+            await outbox.enqueue(session, "bpmn-signal", "passing", {"name": "nobody", "payload": {}})
+        await until_sent("passing")
+        assert post.most_at_once == 2
+        post.open.set()
+        await until(all_sent)
+    assert len(set(post.got)) == len(post.got) == 5
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c", *BEHIND]), st.integers(1, 8), max_size=4), st.integers(1, 40))
+def test_no_kind_gets_more_than_its_share_and_none_is_left_out(held: dict[str, int], batch: int) -> None:
+    free, share = places(held, batch), max(batch // 4, 1)
+    others = {kind: number for kind, number in held.items() if kind not in BEHIND}
+    assert all(number + free.first <= max(share, number) for kind, number in others.items() if kind not in free.full)
+    assert sum(others.values()) + free.first <= max(batch, sum(others.values()))
+    assert held.get("mail", 0) + free.behind <= max(share, held.get("mail", 0))
+    assert places({}, batch) == (share, [], share)  # what is empty takes of each kind
 
 
 async def test_a_relay_told_to_stop_finishes_what_it_has_in_hand(ops: Actor, post: Post) -> None:

@@ -276,13 +276,13 @@ async def _call(call: Callable[[], Awaitable[R]], seconds: float | None = None) 
 
 
 async def _through_backpressure(call: Callable[[], Awaitable[R]]) -> R:
-    wait = 0.1
+    wait = 0.03
     while True:
         try:
             return await call()
         except ZeebeBackPressureError:
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-            wait = min(wait * 2, 2.0)
+            wait = min(wait * 2, 1.0)
 
 
 def _words(error: Exception) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from app.core.errors import NotFound
 from app.core.settings import ROOT, settings
@@ -18,6 +20,7 @@ START, CANCEL, RELEASE = "zeebe.start", "zeebe.cancel", "zeebe.release"
 AROUND = "dams-run"
 """Process id of `bpmn/zeebe/run.bpmn`, which calls the process that is wanted and tells how it ended."""
 _deployed: set[str] = set()
+_deploying: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 @sender(START)
@@ -54,14 +57,26 @@ def _variables(run: Run) -> dict[str, Any]:
 
 async def _around(call: Any) -> Any:
     """*call*, with the surrounding process deployed: once per process of ours, and again for a broker made anew."""
-    address = settings().zeebe.address
-    if address not in _deployed:
-        await _deploy(address)
+    await prepare()
     try:
         return await call()
     except NotFound:
-        await _deploy(address)
+        _deployed.discard(settings().zeebe.address)
+        await prepare()
         return await call()
+
+
+async def prepare() -> None:
+    """Deploy the surrounding process where this one has not yet. Raises :class:`Unavailable`.
+
+    One at a time: starts that come together would each deploy it, and each wait for all of these deployments.
+    """
+    address = settings().zeebe.address
+    if address in _deployed:
+        return
+    async with _deploying.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        if address not in _deployed:
+            await _deploy(address)
 
 
 async def _deploy(address: str) -> None:
