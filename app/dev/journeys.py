@@ -70,6 +70,33 @@ class Seen:
         }
 
 
+def entries(clinic: Clinic, element: str, ticket: str) -> dict[str, Any]:
+    """What is filled into the form of *element*, another at each call. Raises :class:`Failed` for an unknown one."""
+    pick = _chance.choice
+    match element:
+        case "Activity_Doctor":
+            specialization, docid = pick(clinic.doctors)
+            return {"specialization": specialization, "docid": docid}
+        case "Activity_Time":
+            day = datetime.now(UTC).date() + timedelta(days=_chance.randint(2, 80))
+            return {
+                "date_scheduled": day.isoformat(),
+                "time_scheduled": f"{pick(range(9, 17)):02}:{pick((0, 30)):02}",
+            }
+        case "Activity_Patient":
+            return {
+                "patientid": pick(clinic.patients),
+                "ticketid": ticket,
+                "priority_level": _chance.randint(1, 5),
+            }
+        case "Activity_Diagnosis":
+            return {"narrative": pick(FOUND), "resolution": pick(ADVICE)}
+        case "Activity_Charge":
+            return {"charge": f"{_chance.randint(4000, 40000) / 100:.2f}", "discount": pick(("0.00", "5.00"))}
+        case _:
+            raise Failed(f"a form that the journey does not know: {element}")
+
+
 class Journey:
     """One patient from the booking to the end, on a connection of its own."""
 
@@ -107,35 +134,12 @@ class Journey:
         for _ in range(TRIES):
             try:
                 path = f"{API}/tasks/{task['id']}/complete"
-                return self._ask("POST", path, json={"variables": self._entries(task["element_id"])})
+                return self._ask(
+                    "POST", path, json={"variables": entries(self._clinic, task["element_id"], self.ticket)}
+                )
             except Failed as error:
                 told = error
         raise told or Failed("no try was made")
-
-    def _entries(self, element: str) -> dict[str, Any]:
-        pick = _chance.choice
-        match element:
-            case "Activity_Doctor":
-                specialization, docid = pick(self._clinic.doctors)
-                return {"specialization": specialization, "docid": docid}
-            case "Activity_Time":
-                day = datetime.now(UTC).date() + timedelta(days=_chance.randint(2, 80))
-                return {
-                    "date_scheduled": day.isoformat(),
-                    "time_scheduled": f"{pick(range(9, 17)):02}:{pick((0, 30)):02}",
-                }
-            case "Activity_Patient":
-                return {
-                    "patientid": pick(self._clinic.patients),
-                    "ticketid": self.ticket,
-                    "priority_level": _chance.randint(1, 5),
-                }
-            case "Activity_Diagnosis":
-                return {"narrative": pick(FOUND), "resolution": pick(ADVICE)}
-            case "Activity_Charge":
-                return {"charge": f"{_chance.randint(4000, 40000) / 100:.2f}", "discount": pick(("0.00", "5.00"))}
-            case _:
-                raise Failed(f"a form that the journey does not know: {element}")
 
     def _ask(self, method: str, path: str, **further: Any) -> Any:
         try:

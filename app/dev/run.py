@@ -57,9 +57,9 @@ class Run:
             self.restarts += 1
             # One that served for a while starts again at once; one that cannot start is not hammered.
             served = came_up and time.monotonic() - started > SERVED_SECONDS
-            delay = BACK_OFF[0] if served else min(delay * 2, BACK_OFF[1])
             self._show("restarting", self.note)
-            await asyncio.sleep(delay)
+            await asyncio.sleep(0 if served else delay)
+            delay = BACK_OFF[0] if served else min(delay * 2, BACK_OFF[1])
 
     def _job_over(self, well: bool) -> bool:
         """A job that went well is done; an optional one that did not is not tried again."""

@@ -11,7 +11,7 @@ import gc
 
 from granian.cli import entrypoint
 
-from app.web.factory import blueprints
+from app.web import rsgi
 
 _M_MMAP_THRESHOLD = -3
 """A parameter of glibc's `mallopt(3)`."""
@@ -33,9 +33,12 @@ def return_large_blocks() -> None:
 
 
 def serve() -> None:
-    """Import what a worker needs, then do what the command line says."""
+    """Import what a worker needs and make the application, then do what the command line says.
+
+    Raises :class:`app.web.factory.NotSafeToStart`.
+    """
     return_large_blocks()
-    blueprints()
+    rsgi.made()
     gc.collect()
     gc.freeze()  # a collection in a worker would write to, and so copy, every page of what is shared
     gc.set_threshold(*COLLECTIONS)

@@ -25,15 +25,18 @@ from app.core.actor import Actor
 from app.core.lifetime import die_with_parent
 from app.core.settings import ROOT
 from app.db.session import transaction
-from app.dev.chaos import cells, invariants, lines, models, processes, unguarded
+from app.dev.chaos import cells, invariants, lines, models, processes, troubles, unguarded
 from app.dev.chaos.cells import Cell, NoSuchCell
 from app.dev.chaos.controls import CONTROLS
+from app.dev.chaos.crowd import Patient
 from app.dev.chaos.invariants import Seen
 from app.dev.chaos.ledger import Ledger
 from app.dev.chaos.lines import Line
 from app.dev.chaos.processes import Foreign
 from app.dev.chaos.races import RACES
+from app.dev.chaos.reckoning import reckon
 from app.dev.chaos.trial import Outcome, Result
+from app.dev.seed import deploy_shipped
 from app.dev.state import free_ports
 from app.engines.spiff import instances
 from app.engines.spiff import models as stored
@@ -55,6 +58,11 @@ def test_cells_are_named_by_part_and_fault() -> None:
     assert cells.named(["redis:kill", "web:freeze"]) == [Cell("redis", "kill"), Cell("web", "freeze")]
     assert [cell.fault for cell in cells.named(["redis:*"])] == list(cells.FAULTS)
     assert len(cells.named(["*:*"])) == len(cells.MATRIX) == 36
+    assert cells.named(["everything:kill", "relay:duplicate"]) == [
+        Cell("everything", "kill"),
+        Cell("relay", "duplicate"),
+    ]
+    assert {(cell.part, cell.fault) for cell in cells.FURTHER} == set(troubles.TROUBLES)
     for unknown in ("redis", "redis:flood", "printer:kill"):
         with pytest.raises(NoSuchCell, match="is no cell; parts: web"):
             cells.named([unknown])
@@ -266,6 +274,7 @@ TOLD = (
     ([START], "I5", "was started and is not there"),
     ([START, START | {"id": str(UUID(int=2))}], "I5", "one start made 2 instances"),
     ([ANSWER | {"what": "complete", "task": LOST, "key": one} for one in "ab"], "I4", "2 people were told"),
+    ([ANSWER | {"what": "bill", "status": one} for one in (200, 503, 409)], "I4", "granted and refused"),
     ([ANSWER | {"what": "show", "status": 503}], "I10", "without a reference"),
     ([ANSWER | {"what": "show", "s": 11.0}], "I10", "after 11.0 s"),
 )
@@ -305,6 +314,8 @@ def test_a_run_holds_only_if_every_cell_and_every_invariant_does() -> None:
         (["--small", "--cells", "zeebe:kill"], "zeebe:kill is not there with --small"),
         (["--full", "--controls"], "exclude each other"),
         (["--without", "luck"], "'luck' is not one of 'exclusion'"),
+        (["--journeys", "3", "--small"], "--journeys goes with --cells"),
+        (["--journeys", "3", "--cells", "race:slot"], "--journeys goes with cells"),
     ],
 )
 def test_what_cannot_be_played_is_named(arguments: list[str], said: str) -> None:
@@ -316,7 +327,47 @@ def test_what_cannot_be_played_is_named(arguments: list[str], said: str) -> None
 def test_every_guard_that_may_be_named_has_its_race() -> None:
     assert tuple(CONTROLS) == GUARDS
     assert {control.race for control in CONTROLS.values()} <= set(RACES)
-    assert {guard for control in CONTROLS.values() for guard in control.unguarded.values()} == set(unguarded.GUARDS)
+    started = {guard for guard, control in CONTROLS.items() if getattr(control.away, "keywords", {}).get("guard")}
+    assert started == set(unguarded.GUARDS)
+
+
+JOURNEY = "Process_JourneyDams01"
+DOUBLE_CHARGE = [{"kind": "charge", "reference": "P-1", "id": one, "of": None} for one in "ab"]
+STOPPED = """insert into incident (instance_id, n, element_id, code, message)
+             select id, 1, 'Activity_Pay', 'job.failed', 'x' from instance"""
+MADE = """insert into payment (paymentid, ticketid, patientid, charge, amount, discount, status)
+          select 'P-' || n, 'S-1', patientid, 5, 5, 0, true from patient, generate_series(1, 2) n
+          where patientid = (select min(patientid) from patient)"""
+
+
+async def test_what_became_of_a_journey_is_known_by_the_database_and_the_provider(clinic: str) -> None:
+    number = await value(clinic, "select id from login where username = 'staff'")
+    async with transaction() as session:
+        await deploy_shipped(session)
+    async with transaction() as session:
+        staff = Actor(number, "staff", "Staff", frozenset({"staff"}))
+        view = await instances.start(session, staff, JOURNEY, {}, key="k0")
+    patient = Patient("S-1", asked=True, case=view.case, instance=str(view.id))
+    stands = await reckon(clinic, [patient], [])
+    assert (stands.holds, stands.missing) == (False, [f"{view.case} is running without an incident: it was left"])
+    await value(clinic, STOPPED)
+    shown = await reckon(clinic, [patient], [])
+    assert (shown.holds, shown.stopped) == (True, [f"{view.case}: job.failed at Activity_Pay"])
+    patient.booked = True
+    assert f"{view.case} was booked and has no appointment" in (await reckon(clinic, [patient], [])).missing
+    patient.booked = False
+    await value(clinic, MADE)
+    twice = (await reckon(clinic, [patient], DOUBLE_CHARGE)).doubled
+    assert twice == [f"{view.case} has 2 times {what}" for what in ("payment", "charge")]
+    await value(clinic, "update instance set status = 'completed'")
+    closed = await reckon(clinic, [patient], [])
+    assert (closed.closed, closed.holds) == (1, False)
+    assert f"{view.case} is closed without diagnosis" in closed.missing
+    lost = await reckon(clinic, [Patient("S-2", asked=True, left="no answer")], [])
+    assert (lost.missing, lost.doubled) == (
+        ["S-2 is not there: no answer"],
+        [f"case {view.case} was begun by nobody"],
+    )
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ started.wait()"""
         assert lives(forked)
         os.kill(one.runs["one"].row()["pid"], 9)
         await holds(lambda: one.runs["one"].restarts == 1)
-        assert not lives(forked)
+        await holds(lambda: not lives(forked))
 
 
 async def test_who_asks_twice_to_stop_does_not_wait(state: State) -> None:

@@ -9,9 +9,19 @@ import subprocess
 import sys
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
+import httpx
 
+from app.dev import journeys
+from app.dev.chaos.clients import Client
+from app.dev.chaos.crowd import Crowd
+from app.dev.chaos.ledger import Ledger
+from app.dev.chaos.lines import Line
+from app.dev.chaos.reckoning import reckon
 from tests.conftest import cluster
 from tests.journey.conftest import Clinic
 from tests.waiting import wait_until
@@ -138,3 +148,46 @@ def test_a_declined_payment_comes_back_to_the_bill_and_is_paid_then(clinic: Clin
     [charge] = clinic.charges(clinic.view(view)["variables"]["paymentid"])
     assert charge["kind"] == "charge"
     assert incidents(clinic, view["case"]) == []
+
+
+def test_journeys_whose_answers_are_lost_again_and_again_close_once(clinic: Clinic, tmp_path: Path) -> None:
+    asyncio.run(_travelled(clinic, tmp_path))
+
+
+async def _travelled(clinic: Clinic, folder: Path) -> None:
+    """Three patients over a line that breaks twice a second: what they do not hear they ask again."""
+    line = Line(0, urlsplit(clinic.web.url).port or 0)
+    await line.open()
+    ledger = Ledger(folder / "ledger.jsonl")
+    await ledger.open()
+    client = Client(f"http://127.0.0.1:{line.port}", clinic.web.token("admin")["Authorization"].split()[1], ledger)
+    doctors = await clinic.web.rows("select specialization, empid from doctor")
+    patients = await clinic.web.rows("select patientid from patient")
+    people = journeys.Clinic([tuple(row) for row in doctors], [row[0] for row in patients])
+    crowd = Crowd(client, people, number=3, kills=2, at_once=2)
+
+    async def breaks() -> None:
+        while crowd.ended < crowd.number:
+            line.cut(reset=True)
+            line.mend()
+            await asyncio.sleep(0.5)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(crowd.run())
+        tasks.create_task(breaks())
+        for kill in range(2):
+            await crowd.meets(kill)
+            assert len(crowd.patients) > kill * 3 // 2
+            await crowd.strikes()
+    await client.close()
+    await line.close()
+    told = await ledger.close()
+    assert [one for one in told if one["status"] == 0], "no answer was lost"
+    found = await reckon(clinic.web.database, crowd.patients, await asyncio.to_thread(entries, clinic))
+    assert (found.asked, found.closed, found.stopped, found.missing) == (3, 3, [], [])
+    others = [one for one in found.doubled if "was begun by nobody" not in one]  # the other tests' journeys
+    assert others == []
+
+
+def entries(clinic: Clinic) -> list[dict[str, Any]]:
+    return httpx.get(f"{clinic.payments}/ledger", timeout=60).json()["entries"]

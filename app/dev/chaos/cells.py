@@ -17,6 +17,14 @@ FAULTS = {
 }
 SECONDS = 10.0
 """How long a freeze and a cut last."""
+DUPLICATE, REORDER, FULL, RESTORE = "duplicate", "reorder", "full", "restore"
+FURTHER_FAULTS = {
+    DUPLICATE: "what is said is said twice",
+    REORDER: "what was said comes in another order",
+    FULL: "ten seconds without a byte left on the disk of all servers",
+    RESTORE: "the database is gone, and its newest backup goes into an empty one",
+}
+EVERYTHING = "everything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,8 @@ PARTS = {
 }
 
 
+WHOLE = Part(90, tuple(dict.fromkeys(probe for part in PARTS.values() for probe in part.probes)))
+"""All parts together."""
 SMALL = ("web", "relay", "redis", "postgresql")
 """Parts of a run without the engines."""
 
@@ -62,10 +72,26 @@ class Cell:
     @property
     def limit(self) -> float | None:
         """Seconds to serve again after a kill; of the other faults nobody has said."""
-        return PARTS[self.part].limit if self.fault == KILL else None
+        return part(self.part).limit if self.fault == KILL else None
+
+
+def part(name: str) -> Part:
+    """A part by its name, or all of them."""
+    return WHOLE if name == EVERYTHING else PARTS[name]
 
 
 MATRIX = tuple(Cell(part, fault) for fault in FAULTS for part in PARTS)
+FURTHER = (
+    Cell("web", DUPLICATE),
+    Cell("relay", DUPLICATE),
+    Cell("relay", REORDER),
+    Cell("celery", DUPLICATE),
+    Cell("celery", REORDER),
+    Cell(EVERYTHING, KILL),
+    Cell(EVERYTHING, FULL),
+    Cell(EVERYTHING, RESTORE),
+)
+"""Cells of a whole run beside the matrix."""
 
 
 def chosen(seed: int, number: int = QUICK) -> list[Cell]:
@@ -76,18 +102,28 @@ def chosen(seed: int, number: int = QUICK) -> list[Cell]:
     return chance.sample(kills + others, number)
 
 
+def kills(seed: int) -> list[Cell]:
+    """The kills of all parts, in an order that the seed chooses."""
+    return random.Random(seed).sample([cell for cell in MATRIX if cell.fault == KILL], len(PARTS))  # noqa: S311
+
+
 def small() -> list[Cell]:
     """The kills of :data:`SMALL`."""
     return [cell for cell in MATRIX if cell.part in SMALL and cell.fault == KILL]
 
 
 def named(names: Iterable[str]) -> list[Cell]:
-    """The cells of names such as `redis:kill`; `*` stands for every part or fault. Raises :class:`NoSuchCell`."""
+    """The cells of names such as `redis:kill`; `*` stands for every part or fault of the matrix.
+
+    Raises :class:`NoSuchCell`.
+    """
     found: list[Cell] = []
     for name in names:
         part, _, fault = name.strip().partition(":")
         these = [cell for cell in MATRIX if part in ("*", cell.part) and fault in ("*", cell.fault)]
+        these = these or [cell for cell in FURTHER if cell.name == name.strip()]
         if not these:
-            raise NoSuchCell(f"{name!r} is no cell; parts: {', '.join(PARTS)}; faults: {', '.join(FAULTS)}")
+            further = ", ".join(cell.name for cell in FURTHER)
+            raise NoSuchCell(f"{name!r} is no cell; parts: {', '.join(PARTS)}; faults: {', '.join(FAULTS)}; {further}")
         found += [cell for cell in these if cell not in found]
     return found

@@ -16,7 +16,8 @@ from app.dev.chaos import models
 from app.dev.chaos.clients import API, Client, GivenUp
 from app.dev.chaos.ledger import Ledger
 from app.dev.chaos.place import Place
-from app.dev.service import addresses
+from app.dev.journeys import Clinic
+from app.dev.service import addresses, embedded
 
 
 @dataclass(slots=True)
@@ -44,6 +45,17 @@ class Ground:
             return await connection.fetch(sql, *given)
         finally:
             await connection.close()
+
+    async def emptied(self) -> None:
+        """Drop the service's database, whoever is connected to it, and make an empty one."""
+        cluster = embedded(self.place.state)
+        await cluster.drop_database("dams")
+        await cluster.create_database()
+
+    async def clinic(self) -> Clinic:
+        """The doctors and patients of the demo clinic, for journeys."""
+        doctors = await self.rows("select specialization, empid from doctor")
+        return Clinic([(row[0], row[1]) for row in doctors], self.patients)
 
     async def charges(self) -> list[dict[str, Any]]:
         """The payment provider's own entries; none where the run has no provider."""

@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from app.dev.chaos import models
+from app.dev.chaos.clients import AGAIN
 from app.dev.chaos.ledger import Told
 
 HANG = 10.0
@@ -115,7 +116,16 @@ async def tasks(connection: asyncpg.Connection, seen: Seen) -> list[str]:
             faults.append(f"task {task} was acknowledged and is not completed")
         elif rows[task] not in keys:
             faults.append(f"task {task} was completed by another than was told so")
-    return faults
+    return faults + _contradictions(seen.told)
+
+
+def _contradictions(told: Sequence[Told]) -> list[str]:
+    """What was asked again under one key must be answered as before."""
+    answered: dict[tuple[str, str], set[bool]] = {}
+    for one in told:
+        if one["key"] and one["status"] not in AGAIN:
+            answered.setdefault((one["key"], one["path"]), set()).add(200 <= one["status"] < 300)
+    return [f"{path} was granted and refused under one key" for (_, path), kinds in answered.items() if len(kinds) > 1]
 
 
 async def cases(connection: asyncpg.Connection, seen: Seen) -> list[str]:

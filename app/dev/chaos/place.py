@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,6 +30,8 @@ VARIABLES = {
     "DAMS_TEMPORAL__ADDRESS": "temporal",
 }
 START_LIMIT = 600.0
+DISK = "2g"
+"""Room for the data of all servers where they have a disk of their own."""
 CORE = ("postgresql", "redis", "migrate", "web", "relay")
 """What serves people; without an engine it starts in seconds."""
 
@@ -67,25 +70,28 @@ def forget_settings() -> None:
 async def fresh(
     needed: Collection[str] | None = None,
     scale: Mapping[str, int] | None = None,
-    unguarded: Mapping[str, str] | None = None,
     further: Mapping[str, str] | None = None,
+    disk: bool = False,
 ) -> AsyncGenerator[Place]:
-    """Everything of `dams up`, or what is *needed*, on free ports, gone afterwards.
+    """Everything of `dams up`, or what is *needed*, on free ports, gone afterwards; *further* are settings of all.
 
-    *unguarded* names the guard that a kind of process goes without, *further* are settings in place of theirs.
+    With *disk* the servers' data lie on a disk of their own in memory, which needs the right to mount one.
 
     Raises:
         DidNotStart: with what the supervisor's table says.
     """
     forget_settings()
-    with tempfile.TemporaryDirectory(prefix="dams-chaos-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="dams-chaos-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         state = State(Path(folder))
         state.prepare()
         state.lock()
+        stack.enter_context(_disk(state.folder / "data") if disk else nullcontext())
         wanted = Wanted(port=free_ports(1)[0], front_end=False, scale=dict(scale or {}))
-        listed = [one for one in services(state, wanted) if needed is None or _kind(one.name) in needed]
+        listed = [one for one in services(state, wanted) if needed is None or kind(one.name) in needed]
         lines: Lines = {}
-        listed = [await _wired(_changed(one, unguarded or {}, further or {}), lines) for one in listed]
+        listed = [
+            await _wired(replace(one, environment=one.environment | dict(further or {})), lines) for one in listed
+        ]
         users = await reached(lines, USERS, "web", wanted.port)
         supervisor = Supervisor(listed, state, lambda: None)
         stop = asyncio.Event()
@@ -103,16 +109,28 @@ async def fresh(
             await asyncio.gather(*(line.close() for line in lines.values()))
 
 
-def _kind(name: str) -> str:
-    kind, _, number = name.rpartition("-")
-    return kind if number.isdecimal() else name
+@contextmanager
+def _disk(folder: Path) -> Generator[None]:
+    """A file system of its own in *folder*. Raises :class:`DidNotStart` where none may be mounted."""
+    options = ["-t", "tmpfs", "-o", f"size={DISK},mode=0711", "tmpfs"]
+    done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DidNotStart(f"no disk that could be filled: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
-def _changed(service: Service, unguarded: Mapping[str, str], further: Mapping[str, str]) -> Service:
-    command = service.command
-    if guard := unguarded.get(_kind(service.name)):
-        command = [*command[:2], "app.dev.chaos.unguarded", guard, *command[2:]]
-    return replace(service, command=command, environment=service.environment | dict(further))
+def kind(name: str) -> str:
+    """Of `relay-2` it is `relay`."""
+    found, _, number = name.rpartition("-")
+    return found if number.isdecimal() else name
+
+
+def without(command: Sequence[str], guard: str) -> list[str]:
+    """The command of a process of ours that goes without a guard, see `unguarded`."""
+    return [*command[:2], "app.dev.chaos.unguarded", guard, *command[2:]]
 
 
 async def _wired(service: Service, lines: Lines) -> Service:

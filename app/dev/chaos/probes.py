@@ -10,7 +10,7 @@ from app.dev.chaos import models
 from app.dev.chaos.clients import GivenUp
 from app.dev.chaos.ground import Ground
 
-LIMIT = 180.0
+LIMIT = 600.0
 """Seconds after which a part counts as not having come back."""
 EVERY = 0.1
 Probe = Callable[[Ground], Awaitable[None]]

@@ -11,14 +11,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from app.db.session import make_engine
-from app.dev.chaos import invariants, probes, wounds
-from app.dev.chaos.cells import CUT, FREEZE, PARTS, SECONDS, Cell
+from app.dev.chaos import invariants, probes, troubles, wounds
+from app.dev.chaos.cells import CUT, FREEZE, FURTHER, SECONDS, Cell, part
 from app.dev.chaos.clients import GivenUp
+from app.dev.chaos.crowd import Crowd
 from app.dev.chaos.ground import Ground
 from app.dev.chaos.invariants import Seen
 from app.dev.chaos.load import VISITORS, Load
 from app.dev.chaos.place import Place
 from app.dev.chaos.processes import Foreign
+from app.dev.chaos.reckoning import Reckoning, reckon
 from app.engines import seals
 
 Report = Callable[[str], None]
@@ -32,7 +34,8 @@ SETTLE = 120.0
 class Result:
     """What became of a cell. `recovery` is in seconds until the part did its own work again, `steady` until all did.
 
-    `took` says of what these were made: of each probe, and of the supervisor's word that the part is up.
+    `took` says of what these were made: of each probe, and of the supervisor's word that the part is up. `met` is how
+    many journeys were under way, where there were any.
     """
 
     cell: str
@@ -42,6 +45,7 @@ class Result:
     steady: float | None
     took: dict[str, float] = field(default_factory=dict[str, float])
     why: str = ""
+    met: int | None = None
 
     @property
     def is_late(self) -> bool:
@@ -50,7 +54,7 @@ class Result:
 
 @dataclass(slots=True)
 class Outcome:
-    """A whole run. `load` is the machine's, over five minutes."""
+    """A whole run. `load` is the machine's, over five minutes; with journeys `submits_per_s` are those per second."""
 
     seed: int
     results: list[Result] = field(default_factory=list[Result])
@@ -60,10 +64,12 @@ class Outcome:
     submits_per_s: float = 0.0
     seconds: float = 0.0
     load: float = 0.0
+    journeys: Reckoning | None = None
 
     @property
     def held(self) -> bool:
-        return not self.broken and all(result.held for result in self.results)
+        reckoned = self.journeys is None or self.journeys.holds
+        return reckoned and not self.broken and all(result.held for result in self.results)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"held": self.held}
@@ -88,29 +94,57 @@ async def play(ground: Ground, cells: Sequence[Cell], *, seed: int, rate: float,
         load.stop()
         worked = time.monotonic() - began
         await asyncio.gather(working, return_exceptions=True)
+    outcome.submits_per_s = load.submits / worked
+    outcome.notes = [f"a client gave up: {why}" for why in load.given_up]
+    await _compare(ground, outcome, windows, report)
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+async def travel(ground: Ground, cells: Sequence[Cell], number: int, *, at_once: int, report: Report) -> Outcome:
+    """Kill the parts of *cells* while *number* patients go their ways, and say what became of each of them."""
+    began, outcome = time.monotonic(), Outcome(0)
+    crowd = Crowd(ground.client, await ground.clinic(), number, len(cells), at_once)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(crowd.run())
+        for turn, cell in enumerate(cells):
+            await crowd.meets(turn)
+            met, striking = crowd.under_way, tasks.create_task(one(ground, cell, [], reset=False))
+            await crowd.strikes()
+            outcome.results.append(await striking)
+            outcome.results[-1].met = met
+            report(f"{line(outcome.results[-1])}; {met} journeys under way")
+    outcome.submits_per_s = number / (time.monotonic() - began)
+    await _compare(ground, outcome, [], report)
+    outcome.journeys = await reckon(ground.place.database, crowd.patients, await ground.charges())
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+async def _compare(ground: Ground, outcome: Outcome, windows: Sequence[tuple[float, float]], report: Report) -> None:
+    """Let everything come to rest, then hold the database against what clients were told."""
     await settled(ground, report)
     told = await ground.ledger.close()
     seen = Seen(told, await ground.charges(), windows)
     outcome.broken = await invariants.broken(ground.place.database, seen) | await chain(ground.place)
-    outcome.notes = [*(f"a client gave up: {why}" for why in load.given_up), *seen.notes]
-    outcome.answers, outcome.submits_per_s = len(told), load.submits / worked
-    outcome.seconds, outcome.load = time.monotonic() - began, os.getloadavg()[1]
-    return outcome
+    outcome.notes += seen.notes
+    outcome.answers, outcome.load = len(told), os.getloadavg()[1]
 
 
 async def one(ground: Ground, cell: Cell, windows: list[tuple[float, float]], *, reset: bool) -> Result:
     """One cell, from the fault to the steady state."""
     result, at = Result(cell.name, held=False, recovery=None, limit=cell.limit, steady=None), time.time()
     try:
-        since = await wounds.hurt(ground.place, cell, reset=reset)
-        if cell.fault in (FREEZE, CUT):
+        further = cell in FURTHER
+        since = await (troubles.make(ground, cell) if further else wounds.hurt(ground.place, cell, reset=reset))
+        if further or cell.fault in (FREEZE, CUT):
             windows.append((at, max(time.time(), at + SECONDS)))
         took, up = await asyncio.gather(
             probes.seconds(ground, probes.possible(ground), since), wounds.back(ground.place, cell.part)
         )
         took["up"] = up - since
         result.took = {name: round(seconds, 1) for name, seconds in took.items()}
-        result.recovery = max(result.took[name] for name in (*PARTS[cell.part].probes, "up") if name in result.took)
+        result.recovery = max(result.took[name] for name in (*part(cell.part).probes, "up") if name in result.took)
         result.steady = max(result.took.values())
         result.held = True
     except (GivenUp, Foreign) as error:

@@ -7,16 +7,19 @@ import signal
 import time
 
 from app.dev.chaos import lines, processes
-from app.dev.chaos.cells import CUT, FREEZE, KILL, SECONDS, TERM, Cell
+from app.dev.chaos.cells import CUT, EVERYTHING, FREEZE, KILL, SECONDS, TERM, Cell
 from app.dev.chaos.clients import GivenUp
 from app.dev.chaos.place import Place
 from app.dev.up import GOOD
 
-BACK = 180.0
+BACK = 600.0
+"""Seconds after which a part counts as lost: a busy machine takes many times what a quiet one does."""
 
 
-async def hurt(place: Place, cell: Cell, *, reset: bool = False) -> float:
+async def hurt(place: Place, cell: Cell, *, reset: bool = False, then: list[str] | None = None) -> float:
     """Hurt the cell's part; the moment (monotonic) from which its recovery counts. *reset* is of a cut: see `lines`.
+
+    What is started in place of a killed process runs the command *then* where one is given.
 
     Raises:
         Foreign: the process is not the one that the supervisor started; nothing is sent to it.
@@ -34,6 +37,7 @@ async def hurt(place: Place, cell: Cell, *, reset: bool = False) -> float:
         processes.send(signal.SIGCONT, everybody)
         return time.monotonic()
     since = time.monotonic()
+    run.service.command = then or run.service.command
     if cell.fault == KILL:
         processes.send(signal.SIGKILL, processes.family(head))
     elif cell.fault == TERM:
@@ -62,10 +66,14 @@ async def _followed(place: Place, part: str, pid: int) -> None:
 
 
 async def back(place: Place, part: str) -> float:
-    """The moment (monotonic) at which the supervisor says of a part that it does its work. Raises :class:`GivenUp`."""
+    """The moment (monotonic) at which the supervisor says of a part, or of everything, that it does its work.
+
+    Raises :class:`GivenUp`.
+    """
     until = time.monotonic() + BACK
-    while (state := place.supervisor.runs[part].state) not in GOOD:
+    meant = place.supervisor.runs.values() if part == EVERYTHING else [place.supervisor.runs[part]]
+    while away := [run for run in meant if run.state not in GOOD]:
         if time.monotonic() > until:
-            raise GivenUp(f"{part} is {state}")
+            raise GivenUp(f"{away[0].service.name} is {away[0].state}")
         await asyncio.sleep(0.02)
     return time.monotonic()
