@@ -87,12 +87,10 @@ def _only(report: CheckReport, engine: str) -> CheckReport:
 async def _with_topics(session: Session, report: CheckReport) -> CheckReport:
     """*report* with the names of pipelines and processes that nothing answers to."""
     together = {f"zeebe:{model.process_id}" for model in report.models if model.engine == "zeebe"}
-    found: list[Problem] = []
-    for model in report.models:
-        for element in model.elements.values():
-            doubt = await topics.doubt(session, element.topic) if element.topic not in ("", *together) else None
-            if doubt is not None:
-                found.append(_unanswered(model, element, doubt))
+    named = [(model, one) for model in report.models for one in model.elements.values() if one.topic]
+    asked = {element.topic for _, element in named} - together
+    doubts = {topic: doubt for topic in asked if (doubt := await topics.doubt(session, topic)) is not None}
+    found = [_unanswered(model, one, doubts[one.topic]) for model, one in named if one.topic in doubts]
     sure = any(problem.severity == "error" for problem in found)
     return replace(report, problems=[*report.problems, *found], models=[] if sure else report.models)
 

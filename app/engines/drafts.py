@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import Row, RowMapping, text
 
 from app.clinic import audit
 from app.core.actor import Actor
@@ -149,20 +149,28 @@ async def tables(session: Session, xml: str) -> list[BundleFile]:
     """The decision tables drawn here that *xml* may name: what is checked and deployed together with it."""
     if "decisionRef" not in xml and "calledDecision" not in xml and "calledDecisionId" not in xml:
         return []
-    found = await session.execute(
-        text("select file, xml from model_draft where engine = 'dmn' and discarded_at is null order by key")
-    )
-    named = [(row.file, row.xml) for row in found if _names_one_of(xml, row.xml)]
-    return [BundleFile(file, content.encode()) for file, content in named]
+    kept = await _tables(session)
+    return [
+        BundleFile(one.file, one.xml.encode()) for one in kept if any(f'"{own}"' in xml for own, _ in _named(one.xml))
+    ]
 
 
-def _names_one_of(xml: str, table: str) -> bool:
+async def decisions(session: Session) -> list[tuple[str, str]]:
+    """Id and name of each decision drawn here."""
+    return sorted({decision for one in await _tables(session) for decision in _named(one.xml)})
+
+
+async def _tables(session: Session) -> Sequence[Row[Any]]:
+    kept = "select file, xml from model_draft where engine = 'dmn' and discarded_at is null order by key"
+    return (await session.execute(text(kept))).all()
+
+
+def _named(table: str) -> list[tuple[str, str]]:
     try:
         root = intake.read(table.encode())
     except intake.XmlRefused:
-        return False
-    ids = [node.get("id", "") for node in root.iter("{*}decision")]
-    return any(f'"{one}"' in xml for one in ids if one)
+        return []
+    return [(own, node.get("name", "")) for node in root.iter("{*}decision") if (own := node.get("id", ""))]
 
 
 def decoded(content: bytes) -> str:

@@ -206,7 +206,8 @@ async def advance() -> int:
             return 0
         old, new = await models.by_id(session, row.from_model), await models.by_id(session, row.to_model)
         ids = list((await session.scalars(_BATCH, {"id": row.id, "model": old.id, "limit": BATCH})).all())
-        moved = [await _take(session, row, old, new, instance_id) for instance_id in ids]
+        mapping = _json(row.elements)
+        moved = [await _take(session, row, old, new, mapping, instance_id) for instance_id in ids]
         await session.execute(_COUNT, {"id": row.id, "moved": sum(moved)})
         if not ids and not await session.scalar(_LEFT, {"id": row.id, "model": old.id}):
             await _end(session, row.id, "completed")
@@ -215,13 +216,15 @@ async def advance() -> int:
     return len(ids)
 
 
-async def _take(session: Session, row: Row[Any], old: StoredModel, new: StoredModel, instance_id: UUID) -> bool:
+async def _take(
+    session: Session, row: Row[Any], old: StoredModel, new: StoredModel, mapping: Mapping[str, str], instance_id: UUID
+) -> bool:
     """Move one instance, or keep why it stays; whether it was moved."""
     held = await statements.load(session, statements.LOAD_SKIPPING, instance_id)
     if held is None or held.model_id != old.id or held.status not in ("running", "failed"):
         return False
     try:
-        outcome = await asyncio.to_thread(_move, old, new, held, _json(row.elements))
+        outcome = await asyncio.to_thread(_move, old, new, held, mapping)
     except Exception as error:  # noqa: BLE001 - one instance that cannot be read must not end the relay for all others
         first = error.obstacles[0] if isinstance(error, NotMigrated) else _unread(instance_id, error)
         await session.execute(

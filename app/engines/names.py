@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.clinic import lookups
 from app.db.session import Session
-from app.engines import catalogue
+from app.engines import catalogue, drafts
 from app.engines.spiff import elements, scripts
 from app.engines.zeebe import models as zeebe
 
@@ -26,7 +26,7 @@ class Name:
 @dataclass(frozen=True, slots=True)
 class Names:
     """`functions` of scripts, `lookups` of fields, `effects` of tasks, `topics` of service tasks with what does them,
-    and the `job_types` that running Zeebe workers serve, none while no worker runs.
+    the `job_types` that running Zeebe workers serve, none while no worker runs, and the `decisions` drawn here.
     """
 
     functions: list[Name]
@@ -34,6 +34,7 @@ class Names:
     effects: list[Name]
     topics: list[Name]
     job_types: list[Name]
+    decisions: list[Name]
 
 
 async def offered(session: Session) -> Names:
@@ -43,6 +44,7 @@ async def offered(session: Session) -> Names:
         effects=[Name(name) for name in sorted(elements.EFFECTS)],
         topics=await _topics(session),
         job_types=[Name(name) for name in sorted(await zeebe.served(session) or ())],
+        decisions=[Name(own, says) for own, says in await drafts.decisions(session)],
     )
 
 

@@ -11,6 +11,8 @@ import httpx
 from tests.cli.conftest import SIGN_IN, CommandLine
 from tests.drawing import field, script, sequence, user_task
 
+NOTHING = "nothing to say"
+
 
 def test_a_sound_model_ends_with_zero_and_no_findings(dams: CommandLine, visit: Path) -> None:
     answer = dams("check", str(visit))
@@ -46,6 +48,43 @@ def test_the_verdict_is_the_one_of_the_service(
             headers={"Authorization": f"Bearer {token['access_token']}"},
         )
         assert offline == there.json()
+
+
+def test_junit_the_service_and_the_editor_find_the_same_on_the_same_elements(
+    dams: CommandLine, service: tuple[str, str], tmp_path: Path
+) -> None:
+    models = {
+        "sound": sequence("Sound", user_task("Ask", field("n", "long", required=True)), script("Two", "m = n * 2")),
+        "slips": sequence("Slips", script("Steal", "import os"), script("Open", "if n < 2\n  pass"), user_task("Ask")),
+        "untyped": sequence("Untyped", user_task("Ask", '<camunda:formField id="x" />')),
+        "unbound": sequence("Unbound", '<bpmn:serviceTask id="Work" name="Work" />'),
+        "endless": sequence("Endless", user_task("Ask")).replace(b'<bpmn:endEvent id="end" />', b""),
+        "table": sequence("Decided", '<bpmn:businessRuleTask id="r" name="r" camunda:decisionRef="none" />'),
+        "half": sequence("Half", user_task("Ask"))[:-30],
+        "person": sequence("Person", user_task("Ask", attributes='camunda:assignee="ana, bo"')),
+    }
+    token = httpx.post(f"{service[0]}/api/v1/token", json={"username": "modeler", "password": SIGN_IN}).json()
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    said: set[str] = set()
+    for name, content in models.items():
+        path = tmp_path / f"{name}.bpmn"
+        path.write_bytes(content)
+        there = [("file", (str(path), content))]
+        draft = {"xml": content.decode(), "file": str(path)}
+        with httpx.Client(base_url=f"{service[0]}/api/v1", headers=headers, timeout=150) as client:
+            checked = client.post("/checks", files=there).json()["problems"]
+            drawn = client.post("/drafts/checks", json=draft).json()
+        code = max((2 if one["severity"] == "error" else 1 for one in checked), default=0)
+        (suite,) = ElementTree.fromstring(dams("check", str(path), "--junit", code=code).out)  # noqa: S314 - our own output
+        told = {(case.get("name"), case.find("failure") is not None) for case in suite if case.get("name") != NOTHING}
+        wanted = {
+            (f"{one['rule']} {one['element_id'] or 'line ' + str(one['line'])}", one["severity"] == "error")
+            for one in checked
+        }
+        assert told == wanted, name
+        assert drawn["problems"] == checked, name
+        said |= {one["rule"] for one in checked}
+    assert len(said) >= 6, said
 
 
 def test_a_dry_run_ends_with_zero_where_everything_is_reached(dams: CommandLine, tmp_path: Path) -> None:

@@ -181,6 +181,8 @@ def test_a_new_drawing_has_its_engine_and_is_not_stored(caller: Callers, visitor
 
 
 def test_what_a_model_may_name_is_offered_with_what_it_is(caller: Callers) -> None:
+    table = {"xml": blank("dmn", "Rooms"), "file": "rooms.dmn", "engine": "dmn", "revision": 0}
+    caller("modeler")("PUT", "/drafts/Rooms", json=table)
     said = caller("modeler")("GET", "/names")
     offered = {kind: {one["name"]: one["says"] for one in names} for kind, names in said.items()}
     assert offered["functions"]["add_days(day, count)"].startswith("The date")
@@ -189,6 +191,7 @@ def test_what_a_model_may_name_is_offered_with_what_it_is(caller: Callers) -> No
     assert "book_appointment" in offered["effects"]
     assert "dams_appointment_queue" in offered["topics"]["temporal:AttendVisitWorkflow"]
     assert "http" in offered["topics"]
+    assert offered["decisions"] == {"Decision_Rooms": "Decision"}
 
 
 def test_the_tables_of_a_deployment_are_kept_for_the_next_change(caller: Callers, visitor: Visitors) -> None:

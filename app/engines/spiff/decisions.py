@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from app.engines.spiff import feel
 from app.engines.spiff.intake import Xml
@@ -24,7 +25,15 @@ _AGGREGATORS = {
 }
 MAX_DEPTH, MAX_LINES = 20, 2000
 Report = Callable[[Xml, str, str], None]
-"""Takes the element at fault, what is wrong and what to do."""
+"""Takes the element at fault (a cell, a column, a rule or the decision), what is wrong and what to do."""
+
+
+class PartsRefused(ScriptRefused):
+    """What is wrong with single cells and columns of a table: each element with its refusal"""
+
+    def __init__(self, parts: list[tuple[Xml, ScriptRefused]]) -> None:
+        super().__init__(parts[0][1].message, 1, parts[0][1].fix)
+        self.parts = parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,9 @@ def read(root: Xml, report: Report) -> list[Decision]:
             try:
                 needed = [need(ref, (*trail, own)) for ref in _required(nodes[own], space)]
                 found[own] = _with_needed(_decision(nodes[own], space), needed)
+            except PartsRefused as refused:
+                for node, why in refused.parts:
+                    report(node, why.message, why.fix)
             except ScriptRefused as refused:
                 report(nodes[own], refused.message, refused.fix)
         return found[own]
@@ -172,25 +184,28 @@ def _literal(node: Xml, literal: Xml, space: str) -> Decision:
     return Decision(node.get("id", ""), (name,), True, False, (f"_hits = [{{{name!r}: {value}}}]",))
 
 
-def _checked(name: str) -> None:
+def _checked(name: str) -> str:
     if not _NAME.fullmatch(name) or name.startswith("_"):
         raise ScriptRefused(f"its output {name!r} cannot be the name of a variable", 1, "rename the output")
+    return name
 
 
 def _table(own: str, table: Xml, space: str) -> Decision:
     policy, aggregation = table.get("hitPolicy", "UNIQUE"), table.get("aggregation", "")
     outputs = table.findall(f"{space}output")
     names = tuple(output.get("name") or (own if len(outputs) == 1 else "") for output in outputs)
-    for name in names:
-        _checked(name)
+    parts = _Parts()
+    for output, name in zip(outputs, names, strict=True):
+        parts.read(output, partial(_checked, name))
     if policy not in _POLICIES or (aggregation and (policy != "COLLECT" or aggregation not in _AGGREGATORS)):
         raise ScriptRefused(f"its hit policy {policy} {aggregation}".rstrip() + " is not known", 1, "choose another")
     if aggregation and len(outputs) != 1:
         raise ScriptRefused("aggregates several outputs", 1, "keep one output, or collect without an aggregator")
-    lines = [f"_in{n} = ({_input(i, space)})" for n, i in enumerate(table.findall(f"{space}input"))]
-    lines.append("_hits = []")
+    inputs = [parts.read(node, partial(_input, node, space)) for node in table.findall(f"{space}input")]
+    lines = [*(f"_in{number} = ({read})" for number, read in enumerate(inputs)), "_hits = []"]
     for number, rule in enumerate(table.findall(f"{space}rule"), 1):
-        lines += _rule(rule, names, number, space)
+        lines += _rule(rule, names, number, space, parts)
+    parts.end()
     lines += _chosen(own, policy, outputs, names, space)
     if aggregation:
         lines.append(f"_values = [_hit[{names[0]!r}] for _hit in _hits if _hit[{names[0]!r}] is not None]")
@@ -198,22 +213,44 @@ def _table(own: str, table: Xml, space: str) -> Decision:
     return Decision(own, names, policy in _SINGLE, bool(aggregation), tuple(lines))
 
 
+class _Parts:
+    """The cells and columns of a table that were refused so far."""
+
+    def __init__(self) -> None:
+        self.refused: list[tuple[Xml, ScriptRefused]] = []
+
+    def read(self, node: Xml, reading: Callable[[], str], where: str = "") -> str:
+        try:
+            return reading()
+        except ScriptRefused as refused:
+            self.refused.append((node, ScriptRefused(where + refused.message, 1, refused.fix)))
+            return ""
+
+    def end(self) -> None:
+        if self.refused:
+            raise PartsRefused(self.refused)
+
+
 def _input(node: Xml, space: str) -> str:
     language = node.find(f"{space}inputExpression")
     return feel.expression(_text(language, space))
 
 
-def _rule(rule: Xml, names: tuple[str, ...], number: int, space: str) -> list[str]:
-    try:
-        entries = rule.findall(f"{space}inputEntry")
-        tests = [feel.unary_tests(_text(entry, space), f"_in{n}") for n, entry in enumerate(entries)]
-        cells = [_text(entry, space) for entry in rule.findall(f"{space}outputEntry")]
-        values = [feel.expression(cell) if cell and cell != "-" else "None" for cell in cells]
-    except ScriptRefused as refused:
-        raise ScriptRefused(f"rule {number} cannot be read: {refused.message}", 1, refused.fix) from None
+def _rule(rule: Xml, names: tuple[str, ...], number: int, space: str, parts: _Parts) -> list[str]:
+    where = f"rule {number} cannot be read: "
+    tests = [
+        parts.read(cell, partial(feel.unary_tests, _text(cell, space), f"_in{n}"), where)
+        for n, cell in enumerate(rule.findall(f"{space}inputEntry"))
+    ]
+    cells = rule.findall(f"{space}outputEntry")
+    values = [parts.read(cell, partial(_value, _text(cell, space)), where) for cell in cells]
     row = ", ".join(f"{name!r}: {value}" for name, value in zip(names, values, strict=False))
     condition = " and ".join(test for test in tests if test != "True") or "True"
     return [f"if {condition}:", f"    _hits = _hits + [{{{row}}}]"]
+
+
+def _value(cell: str) -> str:
+    return feel.expression(cell) if cell and cell != "-" else "None"
 
 
 def _chosen(own: str, policy: str, outputs: list[Xml], names: tuple[str, ...], space: str) -> list[str]:

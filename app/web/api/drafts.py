@@ -106,11 +106,12 @@ class OfferedNames(BaseModel):
     effects: list[OfferedName]
     topics: list[OfferedName]
     job_types: list[OfferedName]
+    decisions: list[OfferedName]
 
 
 @group.operation("GET", "/names", roles=DRAW, answer=OfferedNames)
 async def offered(_given: object) -> Any:
-    """What a model may name: functions, look-ups, effects, topics, job types of running workers"""
+    """What a model may name: functions, look-ups, effects, topics, job types of running workers, decisions"""
     async with reading() as session:
         return await names.offered(session)
 

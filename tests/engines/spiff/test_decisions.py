@@ -32,8 +32,8 @@ CELLS = "write literals, comparisons, ranges, lists, not(…), or a common funct
         (table("x", "o", '> 1 | duration("P1D")'),
          ("d", "rule 1 cannot be read: the function duration is not known here in this form", CELLS)),
         (table("x", "o", '> date("2026-02-30") | 1'), ("d", "rule 1 cannot be read: '2026-02-30' is no date", CELLS)),
-        (table("x", "first name", "> 1 | 1"), ("d", "its output 'first name' cannot be the name of a variable",
-                                               "rename the output")),
+        (table("x", "first name", "> 1 | 1"),
+         ("o_first name", "its output 'first name' cannot be the name of a variable", "rename the output")),
         (table("x", "o", "> 1 | 1", policy=PRIORITY), ("d", "the hit policy PRIORITY needs output values",
                                                        "list them, the highest first")),
         (table("x", "o|q", "> 1 | 1 | 2", policy='hitPolicy="COLLECT" aggregation="SUM"'),
@@ -42,6 +42,15 @@ CELLS = "write literals, comparisons, ranges, lists, not(…), or a common funct
 )  # fmt: skip
 def test_a_table_that_cannot_run_is_refused(dmn: bytes, problem: tuple[str, str, str]) -> None:
     assert problems(dmn) == [problem]
+
+
+def test_every_broken_cell_and_column_is_named() -> None:
+    dmn = table("x", "o", "some y | 1", "> 1 | bean.call()", "> 2 | 3").decode().replace(">x</text>", ">x y</text>")
+    for place, own in (("<inputEntry>", "in_{}"), ("<outputEntry>", "out_{}")):
+        for number in range(1, 4):
+            dmn = dmn.replace(place, f'{place[:-1]} id="{own.format(number)}">', 1)
+    found = [(p.element_type, p.element_id) for p in checks.run([File("d.dmn", dmn.encode())]).problems]
+    assert found == [("input", "i0"), ("inputEntry", "in_1"), ("outputEntry", "out_2")]
 
 
 @pytest.mark.parametrize(

@@ -148,10 +148,10 @@ def _named(node: Xml) -> Xml:
 
 def _decisions(file: File, root: Xml, problems: list[Problem]) -> list[Decision]:
     def report(node: Xml, message: str, fix: str) -> None:
-        own, name, rule = node.get("id", ""), node.get("name", ""), "decision-table"
-        problems.append(
-            Problem(file.name, node.sourceline or 0, "decision", own, name, rule, RULES[rule], message, fix)
-        )
+        around = next(one for one in (node, *node.iterancestors()) if one.tag.endswith("}decision"))
+        known, rule = node if node.get("id") else around, "decision-table"
+        element = known.tag.rpartition("}")[2], known.get("id", ""), around.get("name", "")
+        problems.append(Problem(file.name, node.sourceline or 0, *element, rule, RULES[rule], message, fix))
 
     return decisions.read(root, report)
 

@@ -33,10 +33,13 @@ export async function open(box, container, panel) {
       await modeler.importXML(xml);
       fit(get("canvas"));
     },
-    async text() {
-      return (await modeler.saveXML({ format: true })).xml;
+    text: async () => (await modeler.saveXML({ format: true })).xml,
+    name() {
+      const processes = modeler.getDefinitions()?.rootElements.filter((one) => one.$type === "bpmn:Process") ?? [];
+      return (processes.find((one) => one.isExecutable) ?? processes[0])?.name;
     },
     onChange: (told) => get("eventBus").on("commandStack.changed", told),
+    mark: () => {},
     select(id) {
       const element = get("elementRegistry").get(id);
       if (!element) return false;

@@ -8,7 +8,7 @@ const PANEL_ORDER = 300; // asked after the panel's own providers
 
 export function names(box) {
   const say = box.dataset;
-  let known = { functions: [], lookups: [], effects: [], topics: [], job_types: [] };
+  let known = { functions: [], lookups: [], effects: [], topics: [], job_types: [], decisions: [] };
 
   const options = (list, value) => {
     const given = list.map((one) => ({ value: one.name, label: one.says ? `${one.name} – ${one.says}` : one.name }));
@@ -57,6 +57,9 @@ export function names(box) {
     const topic = select("topic", say.sayTopic, () => known.topics,
       (element) => element.businessObject.get("camunda:topic"),
       (element, value) => modeling.updateProperties(element, { "camunda:type": value ? "external" : undefined, "camunda:topic": value || undefined }));
+    const decision = select("decision", say.sayDecision, () => known.decisions,
+      (element) => element.businessObject.get("camunda:decisionRef"),
+      (element, value) => modeling.updateProperties(element, { "camunda:decisionRef": value || undefined }), say.sayDecisionHint);
     const job = select("job", say.sayJob, () => known.job_types,
       (element) => values(element, "zeebe:TaskDefinition")[0]?.get("type"),
       (element, value) => {
@@ -84,6 +87,7 @@ export function names(box) {
       const fields = values(element, "camunda:FormData").flatMap((form) => form.get("fields"));
       return [
         ...(is(element, "bpmn:ServiceTask") ? [topic] : []),
+        ...(is(element, "bpmn:BusinessRuleTask") ? [decision] : []),
         ...(["bpmn:UserTask", "bpmn:ManualTask", "bpmn:ScriptTask"].some((one) => is(element, one)) ? [effect] : []),
         ...(is(element, "bpmn:ScriptTask") ? [call] : []),
         ...(is(element, "bpmn:UserTask") ? fields.map(field) : []),

@@ -36,6 +36,7 @@ export function checks(box, drawn, current) {
     const byElement = new Map();
     for (const one of problems) byElement.set(one.element_id, [...(byElement.get(one.element_id) || []), one]);
     for (const [id, theirs] of byElement) mark(id, theirs);
+    drawn.mark(new Map([...byElement].map(([id, theirs]) => [id, theirs.map((one) => `${one.message}. ${one.fix}`).join("\n")])));
     list.replaceChildren(
       ...problems.map((problem) => {
         const button = made("button", { type: "button", className: "plain", textContent: problem.element_name || problem.element_id || problem.file });

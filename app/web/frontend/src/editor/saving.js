@@ -1,7 +1,7 @@
 // Saving a draft: by the button, by Ctrl+S, and before it is handed to another page. A text that was not taken stays.
 import { ask, clock, made, notice } from "./asking.js";
 
-export function saving(box, state, current, holder) {
+export function saving(box, state, current, named, holder) {
   const say = box.dataset;
   const note = box.querySelector("#saved");
   const button = box.querySelector("#save");
@@ -32,7 +32,7 @@ export function saving(box, state, current, holder) {
       xml: text,
       file: say.file,
       engine: say.engine,
-      name: document.querySelector("h1")?.firstChild.textContent.trim() || "",
+      name: named().slice(0, 200),
       base_version: say.base ? Number(say.base) : null,
       revision: Number(say.revision),
       tab: holder.tab,
