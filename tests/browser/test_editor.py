@@ -228,3 +228,26 @@ async def test_names_are_chosen_in_the_panel_not_typed(browser: Browser, served:
         assert '<camunda:property name="effect" value="register_patient" />' in saved
         assert '<camunda:property id="lookup" value="doctors" />' in saved
         assert "<bpmn:script>add_days(day, count)</bpmn:script>" in saved
+
+
+async def test_a_token_runs_to_the_end_and_both_switches_take_mouse_and_key(browser: Browser, served: Served) -> None:
+    path = begin(served, "Simulated")
+    async with somebody(browser, served) as person:
+        await person.sign_in("modeler")
+        page = await editor(person, path)
+        simulated, minimap = page.locator(".canvas .simulation"), page.locator(".djs-minimap.open")
+        switch, toggle = page.locator(".bts-toggle-mode"), page.locator(".djs-minimap .toggle")
+        await toggle.click()
+        await expect(minimap).to_have_count(1)
+        await switch.press("Enter")
+        await expect(simulated).to_have_count(1)
+        await page.get_by_title("Toggle Simulation Log").click()
+        await page.locator('.djs-overlays[data-container-id="start"] .bts-context-pad[title="Trigger Event"]').click()
+        log = page.locator(".bts-log .bts-entry")
+        await expect(log.filter(has_text="Ask")).to_have_count(1)
+        await expect(log.filter(has_text="finished")).to_have_count(1)
+        assert await person.faults() == []
+        await switch.click()
+        await expect(simulated).to_have_count(0)
+        await toggle.press("Enter")
+        await expect(minimap).to_have_count(0)

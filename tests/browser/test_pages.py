@@ -21,6 +21,7 @@ BROKEN = drawing.sequence(
     drawing.script("s", "x = missing + 1"),
     name="A process that stops",
 )
+OVER = drawing.sequence("Over", drawing.script("s", "x = 1"), name="A process that is over at once")
 KINDS = drawing.sequence(
     "Every_kind_of_field",
     drawing.user_task(
@@ -64,6 +65,11 @@ def finished(web: Served) -> str:
     return f"/tasks/{task}"
 
 
+def completed(web: Served) -> str:
+    web.deploy(OVER)
+    return f"/instances/{web.start('Over')['id']}/test-case"
+
+
 PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "sign-in": ("", "/login"),
     "home": ("staff", "/home"),
@@ -87,6 +93,8 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "portability": ("modeler", f"/models/{APPOINTMENT}/portability"),
     "heat map": ("modeler", f"/models/{APPOINTMENT}/heat"),
     "move instances": ("modeler", f"/models/{APPOINTMENT}/migrate"),
+    "back": ("ops", lambda web: f"{instance(web)}/back"),
+    "test case": ("modeler", completed),
     "dry run": ("modeler", f"/models/{APPOINTMENT}/dry-run"),
     "guide": ("modeler", "/help/modelling"),
     "operations": ("ops", "/ops?q=nothing"),

@@ -9,6 +9,7 @@ import zeebe from "zeebe-bpmn-moddle/resources/zeebe.json";
 import minimap from "diagram-js-minimap";
 import simulation from "bpmn-js-token-simulation";
 import { names } from "./names.js";
+import { reachable, shades } from "./simulating.js";
 
 const PALETTE = 120; // pixels that it takes on the left
 const MARGIN = 20;
@@ -23,10 +24,11 @@ export async function open(box, container, panel) {
     container,
     propertiesPanel: { parent: panel },
     textRenderer: { defaultStyle: { fontSize: 11 }, externalStyle: { fontSize: 9.5 } },
-    additionalModules: [BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, CreateAppendAnythingModule, minimap, simulation, ...modules, names(box)],
+    additionalModules: [BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, CreateAppendAnythingModule, minimap, simulation, shades, ...modules, names(box)],
     moddleExtensions,
   });
   const get = (name) => modeler.get(name);
+  reachable(container);
   return {
     get,
     async load(xml) {
