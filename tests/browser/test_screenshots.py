@@ -13,6 +13,7 @@ from tests.browser.test_schedule import open_day
 from tests.serving import APPOINTMENT, Served
 
 DAY = open_day(9)
+DRAWING = Path(__file__).resolve().parents[2] / "bpmn/spiff/appointment.bpmn"
 VISITS = """
     insert into appointment (ticketid, patientid, docid, priority_level, date_scheduled, time_scheduled, consult_hrs,
                              during, status)
@@ -66,6 +67,28 @@ async def test_the_pages_of_readme_can_be_pictured(browser: Browser, served: Ser
         await expect(page.get_by_label("What DAMS writes")).to_be_visible()
         await picture(page, folder, "editor")
     assert taken(folder) >= {"home", "task", "instance", "models", "task-390", "editor"}
+
+
+async def test_the_pages_of_versions_can_be_pictured(browser: Browser, served: Served, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("DAMS_SCREENSHOTS", tmp_path))
+    drawing = DRAWING.read_bytes().replace(APPOINTMENT.encode(), b"Process_Pictured")
+    served.deploy(drawing)
+    for number in range(4):
+        first = served.start("Process_Pictured", case=f"A-30{number:02}")["tasks"][0]["id"]
+        second = served.complete(first, specialization="Cardiology")
+        if number:
+            second = served.complete(second["tasks"][0]["id"], docid="HSP-200")
+    served.deploy(drawing.replace(b'name="Patient Detail Form"', b'name="Who comes"'))
+    pages = {
+        "compare": ("modeler", "/models/Process_Pictured/compare"),
+        "migrate": ("modeler", "/models/Process_Pictured/migrate"),
+        "back": ("ops", f"/instances/{second['id']}/back"),
+    }
+    for name, (user, path) in pages.items():
+        async with somebody(browser, served) as person:
+            await person.sign_in(user)
+            await picture(await person.open(path), folder, name)
+    assert taken(folder) >= set(pages)
 
 
 async def test_the_front_desks_pages_can_be_pictured(browser: Browser, served: Served, tmp_path: Path) -> None:
