@@ -35,6 +35,7 @@ from app.db.session import dispose
 from app.engines import heartbeat, schedules
 from app.engines import workflows as workflows_of_dams
 from app.engines.temporal import converter
+from temporal import moments
 from temporal.activities.failures import Translating
 from temporal.workflows.reporting import Reporting
 
@@ -78,7 +79,8 @@ def worker(client: Client, queue: str) -> Worker:
         task_queue=queue,
         workflows=workflows(queue),
         activities=activities(queue),
-        interceptors=[Translating(), Reporting()],
+        interceptors=[moments.Telling(), Translating(), Reporting()],
+        workflow_runner=moments.Overheard(),
         max_concurrent_activities=settings().database.pool_size,
         graceful_shutdown_timeout=DRAIN,
     )
@@ -111,6 +113,7 @@ class Process:
         self.stop()
         await asyncio.gather(*(one.shutdown() for one in workers))
         ends = await asyncio.gather(*running, pulse, return_exceptions=True)
+        await moments.all_told()
         with contextlib.suppress(Exception):  # the sign of life goes by itself when the database is away
             await heartbeat.rest(KIND)
         await dispose()

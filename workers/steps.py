@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.session import Session
-from app.engines import heartbeat, runs
+from app.engines import heartbeat, moments, runs
 from app.engines.runs import Run
 
 KIND = "celery"
@@ -94,7 +94,11 @@ async def claim(session: Session, key: Key, task: str) -> Claim:
             return await finished(session, key) or Claim("over")
     given = {"run": key.run, "step": key.step, "task": task, "task_id": key.task_id}
     row = (await session.execute(_CLAIM, given | {"worker": heartbeat.own_name(KIND, parent=True)})).first()
-    return Claim("begin", row.attempts) if row else await finished(session, key) or Claim("over")
+    if row is None:
+        return await finished(session, key) or Claim("over")
+    if key.of_run:
+        await moments.of_step(session, key.run, key.step, "started")
+    return Claim("begin", row.attempts)
 
 
 async def finished(session: Session, key: Key, *, lock: bool = False) -> Claim | None:
@@ -119,6 +123,7 @@ async def done(session: Session, key: Key, result: Any) -> None:
         )
         if not still.rowcount:
             raise OverTaken
+        await moments.of_step(session, key.run, key.step, "completed")
 
 
 async def replaced(session: Session, key: Key, by: int) -> None:
@@ -129,8 +134,19 @@ async def replaced(session: Session, key: Key, by: int) -> None:
             text("update engine_run set done = done + 1, total = total + :by, seen_at = now() where id = :id"),
             {"id": key.run, "by": by},
         )
+        await moments.of_step(session, key.run, key.step, "completed")
 
 
 async def failed(session: Session, key: Key, error: dict[str, Any]) -> bool:
     """Write why the step failed. False if it had ended before."""
-    return (await session.execute(_FAILED, {"run": key.run, "step": key.step, "error": error})).first() is not None
+    given = {"run": key.run, "step": key.step, "error": error}
+    changed = (await session.execute(_FAILED, given)).first() is not None
+    if changed and key.of_run:
+        await moments.of_step(session, key.run, key.step, "failed", code=error["code"])
+    return changed
+
+
+async def retried(session: Session, key: Key, code: str) -> None:
+    """This try failed for now and another one follows."""
+    if key.of_run:
+        await moments.of_step(session, key.run, key.step, "retried", code=code)

@@ -180,6 +180,8 @@ async def _step(key: Key, task: str, body: Body, args: tuple[Any, ...], kwargs: 
         raise StepFailed("no-answer") from None
     except DamsError as error:
         if error.retryable and claimed.attempts < limit:
+            async with transaction() as session:
+                await steps.retried(session, key, error.code)
             raise failures.TryAgain(error.code, claimed.attempts) from error
         errors = error.errors if isinstance(error, Invalid) else None
         await failures.write(key, task, error.code, error.detail or error.title(), errors)

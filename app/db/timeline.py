@@ -15,13 +15,15 @@ from app.db.base import Base, BigSerial
 class CaseEvent(Base):
     """What happened, when, to which case, by whom. A trigger refuses UPDATE and DELETE.
 
-    `trace` is what a step of an instance really ran: ``[[element_id, event, task id], …]`` in order.
+    `trace` is what a step of an instance really ran: ``[[element_id, event, task id], …]`` in order. `key` names what
+    another engine may tell more than once.
     """
 
     __tablename__ = "case_event"
     __table_args__ = (
         Index("ix_case_event_case_no", "case_no", "id", postgresql_where=text("case_no is not null")),
         Index("ix_case_event_kind", "kind", "id", postgresql_where=text("case_no is null")),
+        Index("uq_case_event_key", "key", unique=True, postgresql_where=text("key is not null")),
         Index(
             "ix_case_event_ticket", text("(data ->> 'ticket')"), postgresql_where=text("data ->> 'ticket' is not null")
         ),
@@ -36,3 +38,4 @@ class CaseEvent(Base):
     actor_id: Mapped[int | None]
     data: Mapped[dict[str, Any] | None]
     trace: Mapped[list[Any] | None]
+    key: Mapped[str | None]

@@ -22,7 +22,7 @@ from app.core.errors import Conflict, DamsError, Invalid, NoAnswer, NotFound, Un
 from app.core.ids import uuid7
 from app.core.settings import settings
 from app.db.session import Session, reading, transaction
-from app.engines import broker, control, outbox, runs, topics
+from app.engines import broker, control, moments, outbox, runs, topics
 from app.engines.runs import Run
 from app.engines.senders import Effect, sender
 from app.engines.topics import Asked, Doubt
@@ -109,7 +109,7 @@ async def start(
         if known is None or known.name != name:
             raise Conflict("This Idempotency-Key belongs to another request.")
         return known.id
-    await outbox.enqueue(session, "celery-pipeline", str(run_id), {"run": str(run_id)}, case=case)
+    await outbox.enqueue(session, "celery-pipeline", str(run_id), _payload(run_id, case), case=case)
     return run_id
 
 
@@ -293,7 +293,11 @@ async def ask_again(session: Session, run: Run, key: str) -> None:
     if not asked:
         raise Conflict("Whoever asked was told; they ask again themselves.")
     await session.execute(text("delete from pipeline_step where run_id = :id and state <> 'done'"), {"id": run.id})
-    await outbox.enqueue(session, "celery-pipeline", key, {"run": str(run.id)}, case=run.case_no)
+    await outbox.enqueue(session, "celery-pipeline", key, _payload(run.id, run.case_no), case=run.case_no)
+
+
+def _payload(run_id: UUID, case: str | None) -> dict[str, Any]:
+    return {"run": str(run_id)} | ({"case": case} if case else {})
 
 
 @control.cancels(ENGINE)
@@ -304,6 +308,9 @@ async def call_off(session: Session, run: Run, key: str) -> None:
 @sender("celery-pipeline")
 async def send_launch(effect: Effect) -> None:
     await broker.send(LAUNCH, [effect.payload["run"]], str(effect.id))
+    if effect.payload.get("case"):
+        async with reading() as session:
+            await moments.published(session, UUID(effect.payload["run"]), effect.id)
 
 
 @sender("celery-revoke")

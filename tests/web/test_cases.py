@@ -9,11 +9,14 @@ from uuid import UUID
 from lxml import html
 from sqlalchemy import text
 
+from app.core.ids import uuid7
 from app.db.session import transaction
-from app.engines import runs
+from app.engines import moments, runs
 from tests import drawing
 from tests.engines.spiff.test_jobs import carry
 from tests.web.conftest import Caller, Visitor, value
+from workers import steps
+from workers.steps import Key
 
 TASK = (
     '<bpmn:serviceTask id="job" name="Count" camunda:type="external" camunda:topic="pipeline:doctor-stats">'
@@ -103,3 +106,29 @@ async def test_a_case_of_somebody_else_is_not_there(
     view = await begun(caller)
     visitor("patient").get(f"/cases/{view['case']}", 404)
     visitor("staff").get("/cases/A-0", 404)
+
+
+async def test_what_an_engine_does_inside_a_run_stands_in_its_lane_in_words(
+    visitor: Callable[[str], Visitor], caller: Callable[[str], Caller]
+) -> None:
+    view = await begun(caller)
+    key = Key(await value("select id from engine_run"), "1", "t-1", of_run=True)
+    async with transaction() as session:
+        await runs.began(session, key.run)
+        await moments.published(session, key.run, uuid7())
+        for _ in range(2):
+            await steps.claim(session, key, "count_patients_doctor")
+        await steps.failed(session, key, {"code": "no-answer", "detail": "it took longer than its time limit"})
+    staff = visitor("staff")
+    page = html.fromstring(staff.get(f"/cases/{view['case']}").text)
+    told = [" ".join(one.text_content().split()) for one in page.xpath("//td[@data-label='Celery']")]
+    assert told[-4:] == [
+        "Celery put into its queue “doctor-stats”",
+        "Celery began the step “count_patients_doctor”",
+        "Celery began the step “count_patients_doctor”, try 2",
+        "Celery failed at the step “count_patients_doctor”, try 2: no-answer",
+    ]
+    staff.post("/language", language="es")
+    assert "empezó el paso “count_patients_doctor”, intento 2" in " ".join(
+        html.fromstring(staff.get(f"/cases/{view['case']}").text).text_content().split()
+    )

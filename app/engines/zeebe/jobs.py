@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.ids import uuid7
 from app.db.session import Session
-from app.engines import runs
+from app.engines import moments, runs
 
 ENGINE = "zeebe"
 
@@ -88,6 +88,8 @@ async def take(session: Session, job: Given) -> Held:
     if row.status == "requested" and row.external_id:  # ops asked for it again, and here it is
         await runs.began(session, row.run_id)
     root = int(row.external_id) if row.external_id else None
+    if row.state == "active" and row.status == "running":
+        await moments.of_job(session, job.key, "started")
     return Held(row.state, row.attempts, row.result, row.error, row.run_id, root, row.status == "cancelled")
 
 
@@ -114,11 +116,13 @@ async def done(session: Session, key: int, result: dict[str, Any]) -> None:
     statement = text("update zeebe_job set state = 'done', result = :result, error = null, ended_at = now() "
                      "where key = :key").bindparams(bindparam("result", type_=JSONB))  # fmt: skip
     await session.execute(statement, {"key": key, "result": result})
+    await moments.of_job(session, key, "completed")
 
 
 async def threw(session: Session, key: int, code: str, message: str) -> None:
     """It ended in a BPMN error; *code* and *message* are kept as ``code: message``."""
     await _end(session, key, "error", f"{code}: {message}")
+    await moments.of_job(session, key, "error", code=code)
 
 
 async def failed(session: Session, job: Given, error: str, *, final: bool) -> int | None:
@@ -137,9 +141,11 @@ async def failed(session: Session, job: Given, error: str, *, final: bool) -> in
     if not final and held.attempts < job.retries:
         sql = "update zeebe_job set error = :error where key = :key"
         await session.execute(text(sql), {"key": job.key, "error": error[:2000]})
+        await moments.of_job(session, job.key, "failed")
         return held.attempts
     run_id = held.run_id or await _adopt(session, job)
     await _end(session, job.key, "parked", error)
+    await moments.of_job(session, job.key, "failed", last=True)
     code = "job-input" if final else "job-failed"
     if not await runs.failed(session, run_id, code, error, job.element_id):
         await runs.add_incident(session, run_id, code, error, job.element_id)

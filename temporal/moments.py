@@ -1,0 +1,135 @@
+"""What workflows and activities do, told in the timeline of their case: tries of activities, timers, signals.
+
+Activities tell it themselves. Timers and signals are read from what the server hands to a workflow, outside of the
+workflow's own code: that stays as it is, and so do its histories. A replay tells them again under the same keys, so
+what a worker that died could not write is made up for by the one that goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from temporalio import activity
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    WorkflowInstance,
+    WorkflowInstanceDetails,
+)
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from app.core.log import log
+from app.core.together import Together
+from app.db.session import reading
+from app.engines import moments
+from app.engines.moments import OfWorkflow
+from temporal.activities.failures import AWAY
+
+REPORTS = ("record_began", "record_ended")
+"""Activities that write the run's own events."""
+SECONDS = 1.0
+
+
+async def _write(told: list[OfWorkflow]) -> None:
+    async with reading() as session:
+        await moments.of_workflows(session, told)
+
+
+_told = Together(_write)
+
+
+class Telling(Interceptor):
+    """Adds the telling to every activity of a worker."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
+        return _Told(next)
+
+
+class _Told(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        if activity.info().activity_type in REPORTS:
+            return await self.next.execute_activity(input)
+        await _told.add(_moment("activity-started"))
+        try:
+            result = await self.next.execute_activity(input)
+        except Exception as error:
+            if not is_cancelled_exception(error):
+                await _try_to_tell(_moment("activity-failed", code=_code(error)))
+            raise
+        await _told.add(_moment("activity-completed"))  # where that fails the activity is done once more, harmlessly
+        return result
+
+
+def _moment(what: str, **further: Any) -> OfWorkflow:
+    info = activity.info()
+    data = {"name": info.activity_type, "attempt": info.attempt} | further
+    key = f"{info.workflow_run_id}:{info.activity_id}:{what}:{info.attempt}"
+    return OfWorkflow(info.workflow_id or "", what, key, data)
+
+
+def _code(error: Exception) -> str:
+    """Its text may hold anything."""
+    return (error.type if isinstance(error, ApplicationError) else None) or type(error).__name__
+
+
+async def _try_to_tell(moment: OfWorkflow) -> None:
+    """The activity's own error must reach the server, whatever became of the database."""
+    try:
+        await _told.add(moment)
+    except AWAY as error:
+        log.warning("a moment was not told", what=moment.what, error=type(error).__name__)
+
+
+class Overheard(SandboxedWorkflowRunner):
+    """The SDK's own runner; what it hands to a workflow is looked at on the way. Used on the loop that writes."""
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        made, loop, signals = super().create_instance(det), asyncio.get_running_loop(), itertools.count(1)
+        activate, workflow_id = made.activate, det.info.workflow_id
+
+        def overheard(act: WorkflowActivation) -> Any:
+            for moment in _heard(workflow_id, act, signals):
+                loop.call_soon_threadsafe(_write_soon, moment)
+            return activate(act)
+
+        made.activate = overheard
+        return made
+
+
+def _heard(workflow_id: str, act: WorkflowActivation, signals: Iterator[int]) -> Iterator[OfWorkflow]:
+    """Timers have numbers of their own; signals are counted from the beginning of the run, as each replay does."""
+    for job in act.jobs:
+        if job.HasField("fire_timer"):
+            yield OfWorkflow(workflow_id, "timer-fired", f"{act.run_id}:timer:{job.fire_timer.seq}", {})
+        elif job.HasField("signal_workflow"):
+            key = f"{act.run_id}:signal:{next(signals)}"
+            yield OfWorkflow(workflow_id, "signal-received", key, {"name": job.signal_workflow.signal_name})
+
+
+_writing = set[asyncio.Task[None]]()
+
+
+def _write_soon(moment: OfWorkflow) -> None:
+    task = asyncio.ensure_future(_write_patiently(moment))
+    _writing.add(task)
+    task.add_done_callback(_writing.discard)
+
+
+async def _write_patiently(moment: OfWorkflow) -> None:
+    while True:
+        try:
+            return await _told.add(moment)
+        except AWAY:
+            await asyncio.sleep(SECONDS)
+
+
+async def all_told() -> None:
+    """Wait for what was heard and is not written yet, a moment at most."""
+    if _writing:
+        await asyncio.wait(_writing, timeout=SECONDS)
