@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from app.core.errors import Unavailable
 from app.core.settings import settings
+from app.core.together import Together
 
 SEND_SECONDS = 5.0
 _clients: dict[int, Celery] = {}
@@ -57,8 +58,21 @@ async def send(task: str, args: list[Any], task_id: str) -> None:
     Raises:
         Unavailable: the broker does not take it within :data:`SEND_SECONDS`.
     """
-    # Nobody listens for its result: asking for one would subscribe this process to a channel per task, for good.
-    await _spoken(lambda: client().send_task(task, args, task_id=task_id, ignore_result=True))
+    await _sending.add((task, args, task_id))
+
+
+async def _send_all(tasks: list[tuple[str, list[Any], str]]) -> None:
+    """In one thread, since a change of threads costs as much as a task; where one is refused, all are sent again."""
+
+    def send_each() -> None:
+        for task, args, task_id in tasks:
+            # Nobody listens for a result: asking for one would subscribe this process to a channel per task, for good.
+            client().send_task(task, args, task_id=task_id, ignore_result=True)
+
+    await _spoken(send_each)
+
+
+_sending = Together(_send_all)
 
 
 async def revoke(run_id: str) -> None:

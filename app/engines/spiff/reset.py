@@ -153,7 +153,7 @@ async def _outside(session: Session, case: str, instance_id: UUID) -> list[Done]
             select sent_at, 'sent', kind from outbox
             where instance_id = :id and sent_at is not null and kind not like 'bpmn-%'
             union all
-            select at, 'event', kind from case_event where case_no = :case
+            select at, 'event', kind from case_event where case_no = :case and key is null
             and kind not like 'instance.%' and kind not like 'task.%' and kind not like 'job.%'
             and kind not like 'message.%' and kind not like 'signal.%' and kind not like 'incident.%'
             and kind not like 'comment.%' and kind not like 'case.%'

@@ -24,8 +24,8 @@ async def of_case(session: Session, case: str, limit: int = 500) -> list[EventRo
 
 
 async def of_instance(session: Session, case: str, instance_id: UUID, limit: int = 500) -> list[EventRow]:
-    """The same for one instance of the case."""
-    sql = f"""select * from ({_EVENTS} where e.case_no = :case and e.instance_id = :instance
+    """The same for one instance of the case, without what engines do inside the runs it asked for."""
+    sql = f"""select * from ({_EVENTS} where e.case_no = :case and e.instance_id = :instance and e.key is null
               order by e.id desc limit :limit) newest order by id"""  # noqa: S608 - constants only
     return await _rows(session, sql, {"case": case, "instance": instance_id, "limit": limit})
 
