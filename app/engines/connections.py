@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,7 +85,7 @@ async def known(session: Session) -> dict[str, Connection]:
 
 
 @contextlib.contextmanager
-def using(found: Mapping[str, Connection]) -> Iterator[None]:
+def using(found: Mapping[str, Connection]) -> Generator[None]:
     """Let the checks of models that run inside, also in a thread, know these."""
     before = _at_hand.set(found)
     try:
