@@ -218,12 +218,12 @@ _SEEN = Statement(
 )
 
 
-async def actor_of_session(session: Session | Line, value: str) -> Actor | None:
-    """Who a browser session belongs to, or None; being used keeps it alive."""
+async def actor_of_session(session: Session | Line, value: str, *, used: bool = True) -> Actor | None:
+    """Who a browser session belongs to, or None; being *used* keeps it alive."""
     row = await driver.first(session, _BY_SESSION, {"hash": digest(value)})
     if row is None:
         return None
-    if row.stale:
+    if row.stale and used:
         given = {"id": row.session_id, "minutes": settings().security.session_minutes}
         await driver.first(session, _SEEN, given)
     return _actor(row)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -17,8 +17,10 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, g, request
 from flask_babel import Babel, Domain, get_locale
+from jinja2 import pass_context
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from app.core.actor import Actor
@@ -169,12 +171,22 @@ def _looked_up(text: str, line: int) -> Iterator[Token]:
     yield Token(line, "variable_end", "}}")
 
 
+def _each_time(say: Callable[[Any], str]) -> Callable[[Context, Any], str]:
+    """A filter that Jinja does not apply to constants once for all when it compiles a template, in no language."""
+
+    @pass_context
+    def said(_context: Context, text: Any) -> str:
+        return say(text)
+
+    return said
+
+
 def register(flask: Flask) -> None:
     """Flask-Babel with our catalogues; the words of every template."""
     _Languages(flask, default_locale="en", locale_selector=chosen)
     flask.jinja_env.add_extension(Literal)
-    flask.add_template_filter(sentence)
-    flask.add_template_filter(word)
+    flask.add_template_filter(_each_time(sentence), "sentence")
+    flask.add_template_filter(_each_time(word), "word")
 
     @flask.context_processor
     def everywhere() -> dict[str, Any]:

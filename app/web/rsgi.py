@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from flask import Flask
-from granian.rsgi import HTTPProtocol, Scope  # pyright: ignore[reportPrivateImportUsage]
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # pyright: ignore[reportPrivateImportUsage]
 from sqlalchemy.util import await_, greenlet_spawn
 
 from app.core.lifetime import die_with_parent_if_asked
 from app.core.settings import settings
+from app.web import changes
 from app.web.factory import create_app
 
 AT_ONCE = 32
@@ -35,7 +37,27 @@ _ALWAYS: WSGIEnvironment = {
     "wsgi.multiprocess": True,
     "wsgi.run_once": False,
 }
+EVENTS = "text/event-stream; charset=utf-8"
 _WITHOUT_PREFIX = ("CONTENT_TYPE", "CONTENT_LENGTH")
+
+
+class Turn:
+    """One of the requests that are worked on. A stream of events, which mostly waits, gives it back as it begins."""
+
+    def __init__(self, free: asyncio.Semaphore) -> None:
+        self._free, self._taken = free, False
+
+    async def __aenter__(self) -> None:
+        await self._free.acquire()
+        self._taken = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._free.release()
 
 
 class Application:
@@ -46,12 +68,17 @@ class Application:
         self._most_bytes = most_bytes
         self._free = asyncio.Semaphore(AT_ONCE)
 
+    def __rsgi_init__(self, _loop: asyncio.AbstractEventLoop) -> None:
+        """A worker begins. The loop hears of a signal by its wakeup descriptor, so the server's own handler stays."""
+        signal.signal(signal.SIGTERM, changes.end)
+
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request; a sender that is slow takes nobody's turn."""
         environ = _ALWAYS | _environ(scope)
         environ["wsgi.input"] = io.BytesIO(await self._body(environ, protocol))
-        async with self._free:
-            await greenlet_spawn(self._serve, environ, protocol)
+        turn = Turn(self._free)
+        async with turn:
+            await greenlet_spawn(self._serve, environ, protocol, turn)
 
     async def _body(self, environ: WSGIEnvironment, protocol: HTTPProtocol) -> bytes:
         """What was sent, but no more than Flask needs to see that it is too much."""
@@ -68,15 +95,22 @@ class Application:
         environ["CONTENT_LENGTH"] = str(len(read))
         return bytes(read)
 
-    def _serve(self, environ: WSGIEnvironment, protocol: HTTPProtocol) -> None:
+    def _serve(self, environ: WSGIEnvironment, protocol: HTTPProtocol, turn: Turn) -> None:
         said: list[tuple[int, list[tuple[str, str]]]] = []
 
         def start(status: str, headers: list[tuple[str, str]], _error: Any = None) -> Any:
             said.append((int(status[:3]), headers))
 
         body = self._answer(environ, start)
+        (status, headers), parts = said[0], iter(body)
         try:
-            _send(protocol, *said[0], iter(body))
+            if ("Content-Type", EVENTS) in headers:
+                turn.end()
+                _stream(protocol, status, headers, parts)
+            else:
+                _send(protocol, status, headers, parts)
+        except ProtocolClosed:
+            pass  # who asked has gone, which is no fault of anybody
         finally:
             if close := getattr(body, "close", None):
                 close()
@@ -88,8 +122,12 @@ def _send(protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], p
     if second is None:
         protocol.response_bytes(status, headers, first)
         return
+    _stream(protocol, status, headers, itertools.chain((first, second), parts))
+
+
+def _stream(protocol: HTTPProtocol, status: int, headers: list[tuple[str, str]], parts: Iterable[bytes]) -> None:
     stream = protocol.response_stream(status, headers)
-    for part in itertools.chain((first, second), parts):
+    for part in parts:
         await_(stream.send_bytes(part))
 
 

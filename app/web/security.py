@@ -23,6 +23,8 @@ from app.web.flask_loop import wait
 COOKIE = "dams_session"
 PUBLIC, SIGNED_IN = frozenset({"public"}), frozenset({"signed-in"})
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+UNATTENDED = "DAMS-Unattended"
+"""The header of what a page asks for by itself."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self' data:; "
@@ -61,6 +63,12 @@ def allow(*roles: str) -> Callable[[View], View]:
         return view
 
     return declare
+
+
+def unattended(view: View) -> View:
+    """Asked for by a page, not by who sits before it: it does not keep them signed in."""
+    view.__dict__["unattended"] = True
+    return view
 
 
 def permission_of(app: Flask, endpoint: str) -> frozenset[str] | None:
@@ -104,14 +112,14 @@ async def _load() -> Actor | None:
     return await _person(bearer() if is_api() else None)
 
 
-async def _person(token: str | None) -> Actor | None:
+async def _person(token: str | None, *, used: bool = True) -> Actor | None:
     cookie = request_ctx.request.cookies.get(COOKIE) if token is None else None
     if token is None and not cookie:
         return None  # who is nobody costs no connection, and is answered without PostgreSQL too
     async with Line() as line:
         if token is not None:
             return await accounts.actor_of_token(line, token)
-        return await accounts.actor_of_session(line, cookie or "")
+        return await accounts.actor_of_session(line, cookie or "", used=used)
 
 
 def guard() -> AnyResponse | None:
@@ -160,7 +168,8 @@ async def admit() -> AnyResponse | None:
         raise Forbidden("This address declares no permission, so it is closed.")
     by_program = is_api()
     token = bearer() if by_program else None
-    person = g.actor = await _person(token)
+    by_itself = UNATTENDED in asked.headers or getattr(view, "unattended", False)
+    person = g.actor = await _person(token, used=not by_itself)
     if asked.method in UNSAFE and not token:
         _check_origin()
         if person is None and by_program and permission is not PUBLIC:

@@ -271,3 +271,22 @@ async def test_a_task_of_somebody_else_is_not_there(browser: Browser, served: Se
             "Doctor's Specialization Form" if user == "staff" else "There is nothing here, or it is not yours to see"
         )
         await expect(person.page.locator("h1")).to_have_text(heading)
+
+
+async def test_the_page_of_a_case_follows_what_happens_elsewhere(browser: Browser, served: Served, size: str) -> None:
+    instance = served.start()
+    async with somebody(browser, served, size) as person:
+        await person.sign_in("staff")
+        page = await person.open(f"/cases/{instance['case']}")
+        await expect(page.locator("[data-followed]")).to_contain_text("live")
+        entries = visit()
+        title, second = [*entries][:2]
+        await expect(page.locator("[data-part=open]")).to_contain_text(title)
+        await page.evaluate("window.same = true")
+        served.complete(instance["tasks"][0]["id"], **entries[title])
+        await expect(page.locator("[data-part=open]")).to_contain_text(second)
+        await expect(page.locator("[data-part=done]")).to_contain_text(f"completed “{title}”")
+        assert await page.evaluate("window.same")
+        await expect(page.locator(".canvas .djs-element.done")).not_to_have_count(1)
+        assert await person.faults() == []
+        assert await person.overflow() <= 0

@@ -68,18 +68,60 @@ if (form) {
 }
 
 // A part that changes by itself is asked for again, but never under somebody's hands.
+const inHand = (part) => part.contains(document.activeElement) || part.querySelector("details[open]");
+
+async function anew(headers = {}) {
+  const answer = await fetch(location.href, { credentials: "same-origin", headers });
+  if (!answer.ok || answer.redirected) throw new Error(answer.statusText); // signed out, or the server is away
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
 document.querySelectorAll("[data-live]").forEach((part, n) => {
   setInterval(async () => {
-    if (document.hidden || part.contains(document.activeElement) || part.querySelector("details[open]")) return;
+    if (document.hidden || inHand(part)) return;
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin" });
-      if (!answer.ok) return;
-      const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelectorAll("[data-live]")[n];
-      if (next && !part.contains(document.activeElement) && !part.querySelector("details[open]")) part.innerHTML = next.innerHTML;
+      const next = (await anew()).querySelectorAll("[data-live]")[n];
+      if (next && !inHand(part)) part.innerHTML = next.innerHTML;
     } catch {
       part.dataset.lost = "yes"; // the time above says how old the figures are
     }
   }, part.dataset.live * 1000);
+});
+
+// A page that follows a case is told when there is something new, and asks for it. What somebody holds waits for them.
+document.querySelectorAll("[data-follow]").forEach((page) => {
+  const said = page.querySelector("[data-followed]");
+  const say = (word) => said && (said.textContent = `${word} ${new Date().toLocaleTimeString(document.documentElement.lang)}`);
+  let again = null;
+  const renew = async () => {
+    clearTimeout(again);
+    try {
+      const next = await anew({ "DAMS-Unattended": "yes" });
+      let held = false;
+      for (const part of page.querySelectorAll("[data-part]")) {
+        const other = next.querySelector(`[data-part="${part.dataset.part}"]`);
+        if (!other) continue;
+        if (inHand(part)) held = true;
+        else if (part.innerHTML !== other.innerHTML) part.innerHTML = other.innerHTML;
+      }
+      for (const box of page.querySelectorAll("[data-xml]")) {
+        const other = next.querySelector("[data-xml]");
+        if (other) Object.assign(box.dataset, { done: other.dataset.done, current: other.dataset.current, trouble: other.dataset.trouble });
+        box.dispatchEvent(new Event("progress"));
+      }
+      say(said?.dataset.sayLive);
+      if (held) again = setTimeout(renew, 3000);
+    } catch {
+      say(said?.dataset.sayLost);
+    }
+  };
+  const stream = new EventSource(page.dataset.follow);
+  stream.addEventListener("open", () => say(said?.dataset.sayLive));
+  stream.addEventListener("change", renew);
+  stream.addEventListener("error", () => {
+    say(said?.dataset.sayLost);
+    if (stream.readyState === EventSource.CLOSED) setInterval(() => document.hidden || renew(), 10000);
+  });
 });
 
 // Choices: more are looked for while somebody types; what depends on a field is shown anew when that field changes.

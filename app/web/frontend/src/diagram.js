@@ -22,9 +22,15 @@ async function draw(box) {
   plain?.setAttribute("hidden", "");
   const canvas = viewer.get("canvas");
   const registry = viewer.get("elementRegistry");
-  for (const [marker, ids] of [["done", box.dataset.done], ["current", box.dataset.current], ["trouble", box.dataset.trouble]]) {
-    for (const id of (ids || "").split(" ").filter(Boolean)) if (registry.get(id)) canvas.addMarker(id, marker);
-  }
+  const mark = () => {
+    for (const [marker, ids] of [["done", box.dataset.done], ["current", box.dataset.current], ["trouble", box.dataset.trouble]]) {
+      const wanted = (ids || "").split(" ").filter(Boolean);
+      for (const element of registry.filter((one) => canvas.hasMarker(one, marker) && !wanted.includes(one.id))) canvas.removeMarker(element, marker);
+      for (const id of wanted) if (registry.get(id)) canvas.addMarker(id, marker);
+    }
+  };
+  mark();
+  box.addEventListener("progress", mark);
   canvas.resized(); // the box grew when the plain drawing went
   canvas.zoom("fit-viewport", "auto");
   canvas.zoom(canvas.zoom() * 0.92, "auto"); // fit-viewport leaves no margin
