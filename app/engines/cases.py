@@ -101,14 +101,20 @@ def lane_of(event: EventRow) -> str:
     return engine if engine in LANES else OWN
 
 
-async def show(session: Session, actor: Actor, number: str) -> Case:
-    """A case with all this person may see of it. Raises :class:`NotFound` where that is nothing."""
-    page = await instances.search(session, actor, case=number, limit=paging.MAX_PAGE)
+async def seen(session: Session, actor: Actor, number: str, limit: int = 1) -> list[InstanceRow]:
+    """Up to *limit* of the case's instances that this person may see. Raises :class:`NotFound` where there is none."""
+    page = await instances.search(session, actor, case=number, limit=limit)
     if not page.items:
         raise NotFound("No such case.")
-    drawn = {row.id: await models.find(session, row.process_id, row.version) for row in page.items}
+    return page.items
+
+
+async def show(session: Session, actor: Actor, number: str) -> Case:
+    """A case with all this person may see of it. Raises :class:`NotFound` where that is nothing."""
+    found = await seen(session, actor, number, paging.MAX_PAGE)
+    drawn = {row.id: await models.find(session, row.process_id, row.version) for row in found}
     events = await timeline.of_case(session, number)
-    under_way = [row.id for row in page.items if row.engine == OWN and row.status in ("running", "failed")]
+    under_way = [row.id for row in found if row.engine == OWN and row.status in ("running", "failed")]
     documents = await session.execute(
         text("select id, name, created_at from document where case_no = :case order by id"), {"case": number}
     )
@@ -117,7 +123,7 @@ async def show(session: Session, actor: Actor, number: str) -> Case:
     steps = told | {str(run.id): run.step for run in runs}
     return Case(
         number=number,
-        instances=page.items,
+        instances=found,
         runs=runs,
         events=events,
         open=[_with_steps(await lookup.view(session, actor, own), drawn[own]) for own in under_way],

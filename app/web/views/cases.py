@@ -60,7 +60,7 @@ async def follow(number: str) -> Response:
     Raises :class:`Unavailable` where too many are followed already; the page then asks from time to time.
     """
     async with reading() as session:
-        await cases.show(session, actor(), number)
+        await cases.seen(session, actor(), number)
     if len(_open) >= STREAMS:
         raise Unavailable("Too many pages are live at the moment.", retry_after=int(STREAM_SECONDS))
     known = request.headers.get("Last-Event-ID") or request.args.get("known", "")
