@@ -8,6 +8,7 @@ what a worker that died could not write is made up for by the one that goes on.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -86,8 +87,25 @@ async def _try_to_tell(moment: OfWorkflow) -> None:
         log.warning("a moment was not told", what=moment.what, error=type(error).__name__)
 
 
-class Overheard(SandboxedWorkflowRunner):
-    """The SDK's own runner; what it hands to a workflow is looked at on the way. Used on the loop that writes."""
+class Undisturbed(SandboxedWorkflowRunner):
+    """The SDK's own runner, which loads the workflow's module anew each time; no garbage is collected meanwhile.
+
+    Before Python 3.12 a finalizer that imports, as that of a coroutine that nobody awaited does, breaks the load that
+    it interrupts: `KeyError` in `_ModuleLock.acquire` (CPython issue 91351).
+    """
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return super().create_instance(det)
+        finally:
+            if collects:
+                gc.enable()
+
+
+class Overheard(Undisturbed):
+    """What the server hands to a workflow is looked at on the way. Used on the loop that writes."""
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         made, loop, signals = super().create_instance(det), asyncio.get_running_loop(), itertools.count(1)

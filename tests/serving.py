@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -70,6 +71,7 @@ class Served:
     database: str
     environment: dict[str, str]
     """The settings of its processes, for further ones."""
+    process: subprocess.Popen[bytes]
 
     async def rows(self, sql: str, *given: Any) -> list[Any]:
         """What the database of this web holds, to be held against what a page said."""
@@ -162,7 +164,7 @@ def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
         url = f"http://127.0.0.1:{web}"
         wait_until(lambda: _ready(url) or process.poll() is not None)
         assert process.poll() is None, f"the web ended with {process.returncode}"
-        yield Served(url, mail, server.serving_url(name).replace("+asyncpg", ""), environment)
+        yield Served(url, mail, server.serving_url(name).replace("+asyncpg", ""), environment, process)
     asyncio.run(drop(name))
 
 

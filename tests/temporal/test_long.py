@@ -14,6 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from app.engines.temporal import converter
+from temporal.moments import Undisturbed
 from temporal.workflows.subscription import Letter, SendEmailWorkflow, Subscription
 from tests.temporal import server
 from tests.temporal.branches import failure
@@ -64,7 +65,14 @@ async def test_ten_thousand_turns_stay_under_the_limit_of_a_history() -> None:
     env = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server.binary("temporal-test-server"), data_converter=converter()
     )
-    async with env, Worker(env.client, task_queue="long", workflows=[SendEmailWorkflow], activities=[post]):
+    worker = Worker(
+        env.client,
+        task_queue="long",
+        workflows=[SendEmailWorkflow],
+        activities=[post],
+        workflow_runner=Undisturbed(),
+    )
+    async with env, worker:
         given = Subscription("someone@example.org", 12, "key")
         first = await env.client.start_workflow("SendEmailWorkflow", given, id="long", task_queue="long")
         assert isinstance(await ended(first), CancelledError)

@@ -15,6 +15,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from app.engines.temporal import converter
+from temporal.moments import Undisturbed
 from temporal.worker import queues, workflows
 from temporal.workflows.reporting import Reporting
 from tests.temporal.branches import branches
@@ -27,7 +28,9 @@ def history(path: Path) -> WorkflowHistory:
 
 
 def replayer(*given: type) -> Replayer:
-    return Replayer(workflows=given, interceptors=[Reporting()], data_converter=converter())
+    return Replayer(
+        workflows=given, interceptors=[Reporting()], data_converter=converter(), workflow_runner=Undisturbed()
+    )
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)

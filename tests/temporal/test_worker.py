@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +16,7 @@ import pytest
 import temporal.activities
 import temporal.workflows
 from app.engines import bills, flows, reservations, schedules, subscriptions
-from temporal import worker
+from temporal import moments, worker
 from temporal.activities import steps
 from temporal.workflows import reporting, reservation
 
@@ -97,3 +99,24 @@ async def test_a_workflow_that_its_worker_lets_go_of_reports_no_end(monkeypatch:
     await asyncio.sleep(0)  # the report of its beginning is a task of its own
     running.close()
     assert told == ["record_began"]
+
+
+async def test_nothing_is_collected_while_a_workflow_is_loaded() -> None:
+    """Before Python 3.12 the import that a finalizer does within another fails that one with a KeyError."""
+    within: list[bool] = []
+
+    def collects(phase: str, info: dict[str, int]) -> None:
+        frames = [frame.filename for frame in traceback.extract_stack()] if phase == "start" else []
+        within.append(any(name.endswith("workflow_sandbox/_importer.py") for name in frames))
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(collects)
+    gc.set_threshold(10, 1, 1)
+    try:
+        for made in worker.workflows(reservation.QUEUE):
+            moments.Overheard().prepare_workflow(made.__dict__["__temporal_workflow_definition"])
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(collects)
+    assert gc.isenabled()
+    assert True not in within

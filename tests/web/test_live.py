@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import time
@@ -11,7 +10,6 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from app.web.rsgi import AT_ONCE
@@ -117,11 +115,9 @@ async def test_who_only_looks_is_not_kept_signed_in(web: Served) -> None:
 def test_a_web_that_stops_lets_go_of_those_who_look(clinic_template: str, tmp_path: Path) -> None:
     with serving(clinic_template, tmp_path) as own, reader(own, "staff") as browser:
         case = own.start()["case"]
-        mine = psutil.Process().children(recursive=True)
-        server = next(one for one in mine if own.url.rpartition(":")[2] in one.cmdline() and one.ppid() == os.getpid())
         began = time.monotonic()
         with followed(browser, case, shown(browser, case)) as lines:
-            server.send_signal(signal.SIGTERM)
+            own.process.send_signal(signal.SIGTERM)
             assert [line for line in lines if line.startswith("id:")] == []  # it ends, and is whole
-        assert server.wait(60) == 0
+        assert own.process.wait(60) == 0
         assert time.monotonic() - began < cases.STREAM_SECONDS
