@@ -93,6 +93,8 @@ class Process:
         self._queues = list(wanted)
         self._stop = asyncio.Event()
         self._heard = time.monotonic()
+        self._polled: dict[str, tuple[int, float]] = {}
+        """By queue: its last poll as the server dated it, and the moment (monotonic) at which that was news."""
 
     def stop(self) -> None:
         """Finish what is in hand, at most 20 s, and end."""
@@ -155,15 +157,24 @@ class Process:
             await self._pause(heartbeat.EVERY_SECONDS)
 
     async def _polls(self, client: Client, queue: str) -> bool:
+        """Whether this process polls the queue, as the server sees it.
+
+        The server's date is compared with its own earlier one alone: held against this machine's clock it would have a
+        worker whose clock is some minutes ahead end itself again and again.
+        """
         request = DescribeTaskQueueRequest(
             namespace=client.namespace,
             task_queue=TaskQueue(name=queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         )
         answer = await client.workflow_service.describe_task_queue(request, timeout=timedelta(seconds=2))
-        oldest = time.time() - DEAF_SECONDS
-        own = [poller for poller in answer.pollers if poller.identity == client.identity]
-        return any(poller.last_access_time.seconds > oldest for poller in own)
+        own = [one.last_access_time.ToNanoseconds() for one in answer.pollers if one.identity == client.identity]
+        if not own:
+            return False
+        last, now = max(own), time.monotonic()
+        if queue not in self._polled or self._polled[queue][0] != last:
+            self._polled[queue] = last, now
+        return now - self._polled[queue][1] < DEAF_SECONDS
 
     async def _surviving(self, work: Awaitable[object]) -> None:
         try:

@@ -7,11 +7,15 @@ import asyncio
 import gc
 import subprocess
 import sys
+import time
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
 
 import temporal.activities
 import temporal.workflows
@@ -77,6 +81,41 @@ def test_an_unknown_queue_is_named_with_those_there_are() -> None:
     )
     assert done.returncode == 1
     assert "unknown queue: nobody; there are dams_appointment_queue" in done.stderr
+
+
+@pytest.mark.parametrize("ahead", [-3600, 0, 3600])
+async def test_whether_a_worker_polls_is_told_by_the_servers_clock_alone(
+    monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """A worker whose clock was some minutes ahead of the server's wrote no sign of life and ended itself."""
+    polled, here = 1_800_000_000, 50.0
+    monkeypatch.setattr(time, "time", lambda: float(polled + ahead))
+    monkeypatch.setattr(time, "monotonic", lambda: here)
+
+    class Server:
+        namespace, identity = "dams", "temporal-worker@here:1"
+
+        @property
+        def workflow_service(self) -> Server:
+            return self
+
+        async def describe_task_queue(self, *_: object, **__: object) -> DescribeTaskQueueResponse:
+            own = PollerInfo(identity=self.identity, last_access_time=Timestamp(seconds=polled))
+            other = PollerInfo(
+                identity="temporal-worker@there:1", last_access_time=Timestamp(seconds=int(here) * 10**8)
+            )
+            return DescribeTaskQueueResponse(pollers=[own, other] if polled else [other])
+
+    server, one = Server(), worker.Process(["q"])
+    assert await one._polls(server, "q")  # type: ignore[arg-type]
+    here += worker.DEAF_SECONDS - 1
+    assert await one._polls(server, "q")  # type: ignore[arg-type]
+    here += 2
+    assert not await one._polls(server, "q")  # type: ignore[arg-type]
+    polled += 1
+    assert await one._polls(server, "q")  # type: ignore[arg-type]
+    polled = 0
+    assert not await one._polls(server, "q")  # type: ignore[arg-type]
 
 
 async def test_a_workflow_that_its_worker_lets_go_of_reports_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
