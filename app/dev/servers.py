@@ -59,11 +59,21 @@ def redis(state: State) -> Service:
     return Service("redis", valkey.command(port, state.data("redis"), password), ready, f"127.0.0.1:{port}")
 
 
+def kept_in(folder: Path) -> list[str]:
+    """Where Temporal's server keeps its state, and how.
+
+    Its file has one writer at a time: under SQLite's own journal each commit waits for the disk four times, in a WAL
+    once. With NORMAL in place of FULL a power cut would take back what Temporal has acknowledged.
+    """
+    pragmas = [part for pragma in ("journal_mode=WAL", "synchronous=FULL") for part in ("--sqlite-pragma", pragma)]
+    return ["--db-filename", str(folder / "temporal.db"), *pragmas]
+
+
 def temporal(state: State) -> Service:
     port, ui = state.ports["temporal"], state.ports["temporal-ui"]
     binary = shutil.which("temporal", path=sysconfig.get_path("scripts")) or "temporal"
     command = [binary, "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui)]
-    command += ["--db-filename", str(state.data("temporal") / "temporal.db"), "--log-level", "error"]
+    command += ["--log-level", "error", *kept_in(state.data("temporal"))]
 
     async def ready(_pid: int) -> bool:
         try:

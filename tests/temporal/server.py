@@ -14,6 +14,7 @@ import temporalio.client
 from temporalio.service import RPCError
 
 from app.core.lifetime import die_with_parent
+from app.dev.servers import kept_in
 from app.dev.state import free_ports
 from tests import ondemand
 
@@ -29,7 +30,7 @@ def binary(name: str) -> str:
 def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
     """A dev server on *port* that keeps its state in *folder*; it is not ready yet."""
     command = [binary("temporal"), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), "--headless"]
-    command += ["--db-filename", str(folder / "temporal.db"), "--log-level", "error"]
+    command += ["--log-level", "error", *kept_in(folder)]
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=die_with_parent)
 

@@ -97,6 +97,7 @@ async def test_the_server_may_die_and_come_back_under_the_same_client_and_worker
             assert (await staff_calls("POST", "/appointment/doctor", BODY)).status_code == 201
             process.kill()
             process.wait()
+            assert (tmp_path / "temporal.db-wal").stat().st_size > 0  # its commits wait for the disk once
             assert (await staff_calls("GET", "/appointment/details?ticketid=TK-1")).status_code == 503
             process = server.start(tmp_path, port)
             await server.answers(address)
