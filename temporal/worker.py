@@ -18,6 +18,7 @@ from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
+import uvloop
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -202,4 +203,4 @@ async def main(wanted: list[str]) -> None:
 
 if __name__ == "__main__":
     die_with_parent_if_asked()
-    asyncio.run(main(sys.argv[1:]))
+    uvloop.run(main(sys.argv[1:]))

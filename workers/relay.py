@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
+import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import log as logging
@@ -236,4 +237,4 @@ async def main() -> None:
 
 if __name__ == "__main__":
     die_with_parent_if_asked()
-    asyncio.run(main())
+    uvloop.run(main())

@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
+import uvloop
 from pyzeebe import Job as BrokerJob
 from pyzeebe import ZeebeWorker
 from pyzeebe.errors import (
@@ -181,4 +182,4 @@ async def main() -> int:
 
 if __name__ == "__main__":
     die_with_parent_if_asked()
-    sys.exit(asyncio.run(main()))
+    sys.exit(uvloop.run(main()))

@@ -2,7 +2,7 @@
 
 asyncpg connections and ``grpc.aio`` channels belong to the loop that made them. A bridge that starts a loop
 for each call (Flask's own) breaks every pool. Processes that own a loop already (relay, Zeebe worker,
-Temporal worker) use ``asyncio.run`` and never this.
+Temporal worker) use ``uvloop.run`` and never this.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from app.core import trust
 from app.core.errors import Conflict, DamsError, NotFound, Unavailable
 from app.core.settings import settings
 
@@ -119,8 +120,9 @@ async def call(method: str, path: str, body: dict[str, Any] | None = None) -> An
     given = settings().airflow
     if not given.url:
         raise Unavailable("Airflow is not switched on.", engine=ENGINE)
+    trusted = trust.context()
     try:
-        async with httpx.AsyncClient(base_url=given.url, timeout=given.call_seconds) as client:
+        async with httpx.AsyncClient(base_url=given.url, timeout=given.call_seconds, verify=trusted) as client:
             answer = await _asked(client, method, path, body, fresh=False)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
                 answer = await _asked(client, method, path, body, fresh=True)

@@ -18,6 +18,7 @@ from uuid import UUID
 import httpx
 import orjson
 
+from app.core import trust
 from app.core.errors import DamsError, Invalid
 from app.core.ids import uuid7
 from app.core.settings import Connection, settings
@@ -158,7 +159,8 @@ async def _call(run: Run, among: Mapping[str, Connection]) -> dict[str, Any]:
     if kind and "content-type" not in {name.lower() for name in headers}:
         headers["Content-Type"] = kind
     seconds = float(run.input.get("timeout") or 10.0)
-    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=seconds) as client:
+    trusted = trust.context(of_environment=False)
+    async with httpx.AsyncClient(trust_env=False, verify=trusted, follow_redirects=False, timeout=seconds) as client:
         request = client.build_request(
             run.input.get("method") or "GET",
             url.copy_with(host=address),

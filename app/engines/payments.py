@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
+from app.core import trust
 from app.core.errors import Conflict, DamsError, NoAnswer, NotFound, Unavailable
 from app.core.settings import settings
 
@@ -46,8 +47,9 @@ async def refund(key: str, charge_id: str) -> str:
 
 
 async def _asked(method: str, path: str, key: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
+    url = settings().payment.url
     try:
-        async with httpx.AsyncClient(base_url=settings().payment.url, timeout=TIMEOUT) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, verify=trust.context()) as client:
             answer = await client.request(method, path, json=given, headers={"Idempotency-Key": key})
     except httpx.TimeoutException as error:
         raise NoAnswer("The payment provider did not answer in time.") from error

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
 
 from app.clinic import appointments
+from app.core import trust
 from app.core.errors import Conflict
 from app.db.session import transaction
 from app.engines import payments, relay
@@ -30,6 +34,26 @@ async def sent() -> None:
     """What the relay does: everything of this kind that is due."""
     effects = [effect for effect in await relay.claim(50) if effect.kind.startswith("workflow")]
     await asyncio.gather(*(relay.deliver(effect) for effect in effects))
+
+
+async def test_the_certificates_are_read_once_for_all_charges(
+    payment_sink: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(ssl, "create_default_context", _counting(ssl.create_default_context, made))
+    trust.context.cache_clear()
+    for key in ("one", "two"):
+        await payments.charge(key, Decimal(10), "visit")
+    assert len(made) == 1
+    assert len(await ledger(payment_sink)) == 2
+
+
+def _counting(call: Callable[..., Any], made: list[object]) -> Callable[..., Any]:
+    def counted(*given: Any, **named: Any) -> Any:
+        made.append(call)
+        return call(*given, **named)
+
+    return counted
 
 
 @pytest.mark.engine
