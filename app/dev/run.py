@@ -161,7 +161,7 @@ class Run:
         misses = 0
         assert self.process is not None  # noqa: S101 - _wait_ready said so
         waiting = asyncio.ensure_future(self.process.wait())
-        while misses < LIVENESS_MISSES and not self._stopping:
+        while misses < LIVENESS_MISSES * self.service.patience and not self._stopping:
             done, _ = await asyncio.wait([waiting], timeout=LIVENESS_SECONDS)
             if done:
                 return

@@ -47,6 +47,9 @@ def postgresql(state: State) -> Service:
         become=cluster.become(),
         stop=signal.SIGINT,
         folder=Path("/"),
+        # On a machine with ten times the work that it can do PostgreSQL was silent for half a minute and worked on;
+        # killed for that, it took every connection and what was not yet committed with it.
+        patience=4,
     )
 
 

@@ -27,7 +27,8 @@ class Service:
     """One process. `prepare` runs before its first start and tells its progress; `ready` is asked until it says yes.
 
     Without `ready` it is a job, done when its command ends with 0; what it prints is its progress. Nothing waits
-    longer for an `optional` job than for its first try. `alive` is asked from then on, `ready` where there is none.
+    longer for an `optional` job than for its first try. `alive` is asked from then on, `ready` where there is none;
+    `patience` is how many times as long as others it may be silent before it is started again.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Service:
     alive: Probe | None = None
     optional: bool = False
     scales: bool = False
+    patience: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,24 @@ async def test_what_hangs_is_shown_as_silent_and_then_started_anew(
         assert not lives(first)
 
 
+async def test_what_is_costly_to_start_again_may_be_silent_for_longer(state: State) -> None:
+    asked: dict[str, list[int]] = {"one": [], "patient": []}
+
+    def silent(name: str) -> Probe:
+        async def alive(pid: int) -> bool:
+            asked[name].append(pid)
+            return False
+
+        return alive
+
+    one = Service("one", SLEEP, yes, alive=silent("one"))
+    patient = Service("patient", SLEEP, yes, alive=silent("patient"), patience=4)
+    async with supervising(state, one, patient) as both:
+        for name, times in (("one", 1), ("patient", 4)):
+            await holds(lambda run=both.runs[name]: run.restarts)
+            assert asked[name].count(asked[name][0]) == times * supervised.LIVENESS_MISSES
+
+
 async def test_what_cannot_be_told_just_now_is_no_reason_to_restart(state: State) -> None:
     asked = 0
 
