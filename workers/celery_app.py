@@ -16,8 +16,9 @@ import workers.pipelines
 from app.core import log
 from app.core.lifetime import die_with_parent_if_asked
 from app.engines.broker import configured
-from workers import liveness
+from workers import liveness, transport
 
+transport.serve()
 app = configured(Celery("dams"))
 
 

@@ -11,9 +11,10 @@ from celery.canvas import Signature
 from pydantic import BaseModel
 from sqlalchemy import text
 
+from app.db.session import transaction
 from workers.registry import pipeline
 from workers.steps import Step
-from workers.tasks import task
+from workers.tasks import child, plain, task
 
 ADMIN = ("admin",)
 
@@ -55,3 +56,14 @@ def hazard_block(_: Nothing) -> Signature:
 @task("blocks")
 async def blocks(step: Step) -> None:
     time.sleep(300)  # noqa: ASYNC251 - that is the hazard
+
+
+@plain("hazard.waits", ignore_result=True)
+def waits() -> None:
+    """A task that asks Redis for nothing: it waits until it may read the patients, and is done."""
+    child.run(_waits())
+
+
+async def _waits() -> None:
+    async with transaction() as session:
+        await session.execute(text("lock table patient in share mode"))

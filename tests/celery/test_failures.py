@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
@@ -182,10 +182,26 @@ async def test_redis_killed_and_back_loses_nothing_and_doubles_nothing(plant: Pl
         plant.server.wait()
         plant.start_redis()
         await asyncio.to_thread(plant.redis_answers)
-    # A worker with a task in hand may end when its broker dies; the supervisor starts it again, as this does.
-    other = await plant.worker()
     await imported_once(run_id, 40, before)
-    kill(other)
+    assert worker.poll() is None
+    kill(worker)
+
+
+async def test_a_task_that_ends_while_redis_is_away_does_not_end_its_worker(plant: Plant, clinic: Clinic) -> None:
+    """Its answer to the queue finds no connection any more; Celery took that for an error that nothing mends."""
+    worker = await plant.worker()
+    waiting = "select count(*) = :n from pg_locks where relation = 'patient'::regclass and not granted"
+    async with held("patient"):
+        await broker.send("hazard.waits", [], str(uuid4()))
+        await until(lambda: value(waiting, n=1))
+        assert plant.server is not None
+        plant.server.kill()
+        plant.server.wait()
+    await until(lambda: value(waiting, n=0))
+    plant.start_redis()
+    await asyncio.to_thread(plant.redis_answers)
+    assert await ends(await asked("panel-sizes")) == "completed"
+    assert worker.poll() is None
     kill(worker)
 
 
