@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -25,8 +26,9 @@ from app.core.actor import Actor
 from app.core.lifetime import die_with_parent
 from app.core.settings import ROOT
 from app.db.session import transaction
-from app.dev.chaos import cells, invariants, lines, models, processes, troubles, unguarded
+from app.dev.chaos import altered, cells, invariants, lines, models, place, processes, races, troubles, unguarded
 from app.dev.chaos.cells import Cell, NoSuchCell
+from app.dev.chaos.clients import GivenUp
 from app.dev.chaos.controls import CONTROLS
 from app.dev.chaos.crowd import Patient
 from app.dev.chaos.invariants import Seen
@@ -41,6 +43,7 @@ from app.dev.state import free_ports
 from app.engines.spiff import instances
 from app.engines.spiff import models as stored
 from app.engines.spiff.specs import BundleFile
+from temporal import moments
 from tests.conftest import cluster, own_database
 from tests.waiting import wait_until
 
@@ -329,6 +332,83 @@ def test_every_guard_that_may_be_named_has_its_race() -> None:
     assert {control.race for control in CONTROLS.values()} <= set(RACES)
     started = {guard for guard, control in CONTROLS.items() if getattr(control.away, "keywords", {}).get("guard")}
     assert started == set(unguarded.GUARDS)
+
+
+@pytest.mark.parametrize(("arrived", "lost"), [((1, 1), False), ((1, 2), True), ((0, 0), False)])
+async def test_the_race_of_relays_is_lost_by_a_mail_that_arrived_twice_and_by_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrived: tuple[int, ...], lost: bool
+) -> None:
+    """It waited three minutes for mails of relays that hinder one another, and called their absence a lost race."""
+
+    async def rows(_sql: str, *given: Any) -> None:
+        for n, times in enumerate(arrived if given else ()):
+            for turn in range(times):
+                mail = f"Message-ID: <{n}@dams>\nSubject: {given[1]}{n}\n\nx"
+                (tmp_path / "mail" / f"{n}-{turn}.eml").write_text(mail)
+
+    async def sent(*_: Any) -> bool:
+        return arrived == (1, 1)
+
+    (tmp_path / "mail").mkdir()
+    place = SimpleNamespace(state=SimpleNamespace(folder=tmp_path))
+    ground: Any = SimpleNamespace(rows=rows, value=sent, place=place)
+    monkeypatch.setattr(races, "PATIENCE", 0 if not any(arrived) else 1e6)
+    if any(arrived):
+        assert await races.relays(ground, 2) == (["<1@dams> arrived 2 times"] if lost else [])
+    else:
+        with pytest.raises(GivenUp, match="of 2 mails 0 have arrived"):
+            await races.relays(ground, 2)
+
+
+COMMAND = [sys.executable, "-m", "app.dev.chaos.altered"]
+CLOCK = """
+import sys, time
+from datetime import UTC, date, datetime
+from time import time_ns
+import orjson
+from grpc.aio import _utils
+now = datetime.now(UTC)
+read = [time.time(), time_ns() / 1e9, now.timestamp(), datetime.now().timestamp(),
+        datetime.utcnow().replace(tzinfo=UTC).timestamp(), time.mktime(time.localtime()),
+        time.mktime(time.strptime(time.strftime("%c"), "%c"))]
+assert date.today() == now.astimezone().date() and isinstance(now, datetime)
+elapsed, deadline = time.monotonic(), _utils._timeout_to_deadline(10)
+sys.stdout.write(orjson.dumps({"read": read, "elapsed": elapsed, "now": now, "deadline": deadline}).decode())
+"""
+
+
+@pytest.mark.parametrize(
+    ("circumstance", "seconds"), [("ahead", altered.AHEAD_SECONDS), ("behind", altered.BEHIND_SECONDS)]
+)
+def test_a_process_may_have_a_clock_that_is_wrong(tmp_path: Path, circumstance: str, seconds: float) -> None:
+    (tmp_path / "clock_of_this_process.py").write_text(CLOCK)
+    path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    began, elapsed = time.time(), time.monotonic()
+    command = place.under([sys.executable, "-m", "clock_of_this_process"], circumstance)
+    assert command[:3] == COMMAND
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, check=True)
+    told, took = json.loads(done.stdout), time.time() - began
+    assert all(-1 <= read - began - seconds <= took + 1 for read in told["read"])
+    assert elapsed <= told["elapsed"] <= time.monotonic()
+    assert 9 <= told["deadline"] - began <= took + 11
+
+
+async def test_an_answer_that_is_lost_has_an_activity_done_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moments.Telling, "intercept_activity", lambda _self, inner: inner)
+    altered.answers_lost()
+    done = []
+
+    class Inner:
+        async def execute_activity(self, _input: object) -> str:
+            done.append(1)
+            return "answer"
+
+    one = moments.Telling().intercept_activity(Inner())  # type: ignore[arg-type]
+    monkeypatch.setattr("temporalio.activity.info", lambda: SimpleNamespace(attempt=len(done)))
+    with pytest.raises(ConnectionResetError):
+        await one.execute_activity(SimpleNamespace())  # type: ignore[arg-type]
+    assert await one.execute_activity(SimpleNamespace()) == "answer"  # type: ignore[arg-type]
+    assert len(done) == 2
 
 
 JOURNEY = "Process_JourneyDams01"

@@ -17,10 +17,11 @@ FAULTS = {
 }
 SECONDS = 10.0
 """How long a freeze and a cut last."""
-DUPLICATE, REORDER, FULL, RESTORE = "duplicate", "reorder", "full", "restore"
+DUPLICATE, REORDER, CLOCK, FULL, RESTORE = "duplicate", "reorder", "clock", "full", "restore"
 FURTHER_FAULTS = {
     DUPLICATE: "what is said is said twice",
     REORDER: "what was said comes in another order",
+    CLOCK: "its clock is an hour ahead, then ten minutes behind",
     FULL: "ten seconds without a byte left on the disk of all servers",
     RESTORE: "the database is gone, and its newest backup goes into an empty one",
 }
@@ -87,11 +88,18 @@ FURTHER = (
     Cell("relay", REORDER),
     Cell("celery", DUPLICATE),
     Cell("celery", REORDER),
+    Cell("zeebe-worker", DUPLICATE),
+    Cell("zeebe-worker", REORDER),
+    Cell("temporal-worker", DUPLICATE),
+    Cell("temporal-worker", REORDER),
+    *(Cell(part, CLOCK) for part in ("web", "relay", "celery", "zeebe-worker", "temporal-worker", "zeebe")),
     Cell(EVERYTHING, KILL),
     Cell(EVERYTHING, FULL),
     Cell(EVERYTHING, RESTORE),
 )
 """Cells of a whole run beside the matrix."""
+MOVES_ZEEBE = (Cell("zeebe-worker", DUPLICATE), Cell("zeebe", CLOCK))
+"""Those that need a broker whose clock can be moved."""
 
 
 def chosen(seed: int, number: int = QUICK) -> list[Cell]:

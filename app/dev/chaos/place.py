@@ -32,6 +32,8 @@ VARIABLES = {
 START_LIMIT = 600.0
 DISK = "2g"
 """Room for the data of all servers where they have a disk of their own."""
+CONTROLLED = {"ZEEBE_CLOCK_CONTROLLED": "true", "MANAGEMENT_ENDPOINT_CLOCK_ENABLED": "true"}
+"""Settings with which Zeebe's broker lets its clock be moved."""
 CORE = ("postgresql", "redis", "migrate", "web", "relay")
 """What serves people; without an engine it starts in seconds."""
 
@@ -131,6 +133,11 @@ def kind(name: str) -> str:
 def without(command: Sequence[str], guard: str) -> list[str]:
     """The command of a process of ours that goes without a guard, see `unguarded`."""
     return [*command[:2], "app.dev.chaos.unguarded", guard, *command[2:]]
+
+
+def under(command: Sequence[str], circumstance: str) -> list[str]:
+    """The command of a process of ours under other circumstances, see `altered`."""
+    return [*command[:2], "app.dev.chaos.altered", circumstance, *command[2:]]
 
 
 async def _wired(service: Service, lines: Lines) -> Service:

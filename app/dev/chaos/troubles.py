@@ -1,5 +1,6 @@
-"""What goes wrong besides a process and a wire: things said twice or in another order, a full disk, everything at once,
-and a server that begins anew from a backup. :func:`make` is to these what `wounds.hurt` is to a part.
+"""What goes wrong besides a process and a wire: things said twice or in another order, clocks that are wrong, a full
+disk, everything at once, and a server that begins anew from a backup. :func:`make` is to these what `wounds.hurt` is to
+a part.
 """
 
 from __future__ import annotations
@@ -12,21 +13,26 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+import httpx
 import redis.asyncio
 
 from app.dev import backups
-from app.dev.chaos import processes, wounds
-from app.dev.chaos.cells import DUPLICATE, FULL, KILL, PARTS, REORDER, RESTORE, SECONDS, Cell
+from app.dev.chaos import models, probes, processes, wounds
+from app.dev.chaos.altered import AHEAD_SECONDS, BEHIND_SECONDS
+from app.dev.chaos.cells import CLOCK, DUPLICATE, FULL, KILL, PARTS, REORDER, RESTORE, SECONDS, Cell
 from app.dev.chaos.clients import GivenUp
 from app.dev.chaos.ground import Ground
-from app.dev.chaos.place import USERS, kind
+from app.dev.chaos.place import USERS, kind, under
 from app.dev.chaos.processes import Identity
 from app.dev.service import owner_url
 
 OURS = ("web", "relay", "celery", "beat", "zeebe-worker", "temporal-worker")
 BLOCK = 1 << 20
+JUMPS, JUMP_SECONDS, TWICE_GIVEN = 5, 600.0, 20
+"""How often and how far the broker's clock jumps over the time that jobs may be in hand, and how many are asked for."""
 Task = bytes | str
 _AGAIN = """update outbox set state = 'pending', next_at = now(), attempts = 0
             where state = 'sent' and sent_at > now() - interval '30 seconds'"""
@@ -177,12 +183,91 @@ async def _admitted(ground: Ground) -> None:
         raise GivenUp("the restored database could not be brought up to date")
 
 
+@asynccontextmanager
+async def _altered(ground: Ground, part: str, circumstance: str) -> AsyncGenerator[None]:
+    """The part is started anew under other circumstances, see `altered`, and afterwards as it was."""
+    service = ground.place.supervisor.runs[part].service
+    kept = service.command
+    await _anew(ground, part, under(kept, circumstance))
+    try:
+        yield
+    finally:
+        await _anew(ground, part, kept)
+
+
+async def _anew(ground: Ground, part: str, command: list[str]) -> None:
+    await wounds.hurt(ground.place, Cell(part, KILL), then=command)
+    await wounds.back(ground.place, part)
+
+
+async def _works_so(ground: Ground, part: str, circumstances: Sequence[str]) -> None:
+    """Under each of these circumstances the part does its own work, and then what else comes for ten seconds."""
+    for circumstance in circumstances:
+        async with _altered(ground, part, circumstance):
+            await probes.seconds(ground, PARTS[part].probes, time.monotonic())
+            await asyncio.sleep(SECONDS)
+
+
+async def _jobs_twice(ground: Ground) -> None:
+    """Zeebe hands out again what a slow worker has in hand: by the broker's clock its time for that is over.
+
+    Raises :class:`GivenUp` where no job was handed out twice: then this was no trouble.
+    """
+    since = await ground.value("select clock_timestamp()")
+    async with _broker_clock(ground) as move:
+        async with _altered(ground, "zeebe-worker", "slow"):
+            jobs = [ground.client.start(models.JOBS["zeebe"], ground.given) for _ in range(TWICE_GIVEN)]
+            await asyncio.gather(*jobs)
+            for _ in range(JUMPS):
+                await asyncio.sleep(SECONDS / JUMPS)
+                await move(JUMP_SECONDS)
+        await move(JUMP_SECONDS)  # what died with the slow one would wait until the right clock has come so far
+        await probes.seconds(ground, PARTS["zeebe-worker"].probes, time.monotonic())
+    if not await ground.value("select count(*) from zeebe_job where attempts > 1 and started_at > $1", since):
+        raise GivenUp("no job was handed out twice")
+
+
+async def _broker_askew(ground: Ground) -> None:
+    """The broker's own clock goes an hour ahead, then ten minutes behind, and then as it should."""
+    async with _broker_clock(ground) as move:
+        for seconds in (AHEAD_SECONDS, BEHIND_SECONDS - AHEAD_SECONDS):
+            await move(seconds)
+            await probes.seconds(ground, PARTS["zeebe"].probes, time.monotonic())
+            await asyncio.sleep(SECONDS)
+
+
+@asynccontextmanager
+async def _broker_clock(ground: Ground) -> AsyncGenerator[Callable[[float], Awaitable[None]]]:
+    """Gives what moves the clock of Zeebe's broker by seconds, see `place.CONTROLLED`; afterwards it is right again."""
+    address = f"http://127.0.0.1:{ground.place.state.ports['zeebe-management']}/actuator/clock"
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+
+        async def move(seconds: float) -> None:
+            answer = await http.post(f"{address}/add", json={"offsetMilli": int(seconds * 1000)})
+            if not answer.is_success:
+                raise GivenUp(f"the broker's clock cannot be moved: {answer.status_code} {answer.text}")
+
+        try:
+            yield move
+        finally:
+            await http.delete(address)
+
+
 TROUBLES: dict[tuple[str, str], Callable[[Ground], Awaitable[None]]] = {
     ("web", DUPLICATE): _requests_twice,
     ("relay", DUPLICATE): _effects_twice,
     ("relay", REORDER): _effects_in_disorder,
     ("celery", DUPLICATE): _tasks_twice,
     ("celery", REORDER): _tasks_in_disorder,
+    ("zeebe-worker", DUPLICATE): _jobs_twice,
+    ("zeebe-worker", REORDER): partial(_works_so, part="zeebe-worker", circumstances=("slow",)),
+    ("temporal-worker", DUPLICATE): partial(_works_so, part="temporal-worker", circumstances=("answers-lost",)),
+    ("temporal-worker", REORDER): partial(_works_so, part="temporal-worker", circumstances=("slow",)),
+    ("zeebe", CLOCK): _broker_askew,
+    **{
+        (part, CLOCK): partial(_works_so, part=part, circumstances=("ahead", "behind"))
+        for part in ("web", "relay", "celery", "zeebe-worker", "temporal-worker")
+    },
     ("everything", KILL): _all_killed,
     ("everything", FULL): _disk_full,
     ("everything", RESTORE): _restored,
