@@ -1,8 +1,8 @@
 """What workflows and activities do, told in the timeline of their case: tries of activities, timers, signals.
 
-Activities tell it themselves. Timers and signals are read from what the server hands to a workflow, outside of the
-workflow's own code: that stays as it is, and so do its histories. A replay tells them again under the same keys, so
-what a worker that died could not write is made up for by the one that goes on.
+Activities tell it themselves. That a workflow begins, timers and signals are read from what the server hands to it,
+outside of its own code: that stays as it is, and so do its histories. A replay tells them again under the same keys,
+so what a worker that died could not write is made up for by the one that goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import gc
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
@@ -23,18 +23,24 @@ from temporalio.worker import (
     WorkflowInstance,
     WorkflowInstanceDetails,
 )
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from app.core.log import log
 from app.core.together import Together
-from app.db.session import reading
-from app.engines import moments
+from app.db.session import reading, transaction
+from app.engines import moments, workflows
 from app.engines.moments import OfWorkflow
 from temporal.activities.failures import AWAY
 
+T = TypeVar("T")
 REPORTS = ("record_began", "record_ended")
 """Activities that write the run's own events."""
 SECONDS = 1.0
+OURS = SandboxRestrictions.default.with_passthrough_modules("temporal")
+"""Our own workflows are not imported anew for each run, which takes twenty times as long as all the rest of a sandbox
+and lets no other workflow begin meanwhile. What they may not do is found by the replays of the tests, in a sandbox that
+lets nothing through.
+"""
 
 
 async def _write(told: list[OfWorkflow]) -> None:
@@ -43,6 +49,14 @@ async def _write(told: list[OfWorkflow]) -> None:
 
 
 _told = Together(_write)
+
+
+async def _begin(names: list[str]) -> None:
+    async with transaction() as session:
+        await workflows.began(session, names)
+
+
+_began = Together(_begin)
 
 
 class Telling(Interceptor):
@@ -112,8 +126,10 @@ class Overheard(Undisturbed):
         activate, workflow_id = made.activate, det.info.workflow_id
 
         def overheard(act: WorkflowActivation) -> Any:
+            if any(job.HasField("initialize_workflow") for job in act.jobs):
+                loop.call_soon_threadsafe(_write_soon, _began, workflow_id)
             for moment in _heard(workflow_id, act, signals):
-                loop.call_soon_threadsafe(_write_soon, moment)
+                loop.call_soon_threadsafe(_write_soon, _told, moment)
             return activate(act)
 
         made.activate = overheard
@@ -133,16 +149,16 @@ def _heard(workflow_id: str, act: WorkflowActivation, signals: Iterator[int]) ->
 _writing = set[asyncio.Task[None]]()
 
 
-def _write_soon(moment: OfWorkflow) -> None:
-    task = asyncio.ensure_future(_write_patiently(moment))
+def _write_soon(writing: Together[T], item: T) -> None:
+    task = asyncio.ensure_future(_write_patiently(writing, item))
     _writing.add(task)
     task.add_done_callback(_writing.discard)
 
 
-async def _write_patiently(moment: OfWorkflow) -> None:
+async def _write_patiently(writing: Together[T], item: T) -> None:
     while True:
         try:
-            return await _told.add(moment)
+            return await writing.add(item)
         except AWAY:
             await asyncio.sleep(SECONDS)
 

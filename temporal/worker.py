@@ -81,8 +81,9 @@ def worker(client: Client, queue: str) -> Worker:
         workflows=workflows(queue),
         activities=activities(queue),
         interceptors=[moments.Telling(), Translating(), Reporting()],
-        workflow_runner=moments.Overheard(),
+        workflow_runner=moments.Overheard(moments.OURS),
         max_concurrent_activities=settings().database.pool_size,
+        max_concurrent_local_activities=settings().database.pool_size,
         graceful_shutdown_timeout=DRAIN,
     )
 

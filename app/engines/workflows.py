@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import Text
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -90,7 +92,7 @@ async def _known(session: Session, workflow_name: str, asked: dict[str, Any]) ->
 @sender("workflow-start")
 async def send_start(effect: Effect) -> None:
     """Start it; one that was started before, whatever became of it, is not started again. Nor is one that a task asked
-    for and no longer waits for.
+    for and no longer waits for. `near` tells its worker that its run is written down already.
     """
     job = effect.payload.get("job")
     if job is not None:
@@ -105,12 +107,24 @@ async def send_start(effect: Effect) -> None:
                 effect.payload["given"],
                 id=effect.payload["id"],
                 task_queue=effect.payload["queue"],
-                memo={"name": effect.payload["name"], "job": job is not None},
+                memo={"name": effect.payload["name"], "job": job is not None, "near": True},
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             )
         except WorkflowAlreadyStartedError:
             log.info("a workflow was started before", outbox=str(effect.id))
+
+
+_ASKED = text("""
+    select id from engine_run
+    where engine = 'temporal' and status = 'requested' and external_id = any(:names) order by id
+""").bindparams(bindparam("names", type_=ARRAY(Text)))
+
+
+async def began(session: Session, names: Sequence[str]) -> None:
+    """A worker has taken up the workflows of these ids; of those that :func:`ask` did not ask for nothing is known."""
+    for row in (await session.execute(_ASKED, {"names": list(names)})).all():
+        await runs.began(session, row.id)
 
 
 @control.cancels(ENGINE)

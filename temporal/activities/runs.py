@@ -41,6 +41,7 @@ async def _is_job(session: Session, run_id: UUID) -> bool:
 async def _run_id(session: Session, given: Begun) -> UUID:
     workflow_id = given.external_id.partition("/")[0]  # what the outbox asked for is named by its own id
     if asked := await runs.by_external_id(session, ENGINE, workflow_id):
+        await runs.began(session, asked.id)  # so that an end never comes before its beginning
         return asked.id
     made = await runs.request(session, ENGINE, given.workflow, {}, external_id=given.external_id)
     if made is not None:

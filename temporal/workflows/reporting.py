@@ -1,4 +1,9 @@
-"""What every workflow tells DAMS: that a worker has taken it up, and how it ended."""
+"""What every workflow tells DAMS: that a worker has taken it up, and how it ended.
+
+Where the outbox asked for it, as its memo `near` says, its run is there already: that it began is heard where the
+server hands it to its worker (`temporal.moments`), and its end is told within its last task. Others, and those that
+were started before there was such a memo, tell both by activities of their own, each with a task before and behind it.
+"""
 
 from __future__ import annotations
 
@@ -49,25 +54,33 @@ class _Reported(WorkflowInboundInterceptor):
         info = workflow.info()
         name = f"{info.workflow_id}/{info.first_execution_run_id}"
         told = str(workflow.memo_value("name", info.workflow_type))
+        near = bool(workflow.memo_value("near", False))
         # Beside the workflow, not before it: nobody waits for a report.
-        begun = asyncio.create_task(_report("record_began", Begun(name, told)))
+        begun = None if near else asyncio.create_task(_report("record_began", Begun(name, told)))
         try:
             result = await self.next.execute_workflow(input)
         except workflow.ContinueAsNewError:
-            await begun
+            if begun is not None:
+                await begun
             raise
         except (Exception, asyncio.CancelledError) as error:  # not GeneratorExit: a worker that lets go ends nothing
-            await begun
-            await _report("record_ended", Ended(name, told, *_end(error)))
+            if begun is not None:
+                await begun
+            await _report("record_ended", Ended(name, told, *_end(error)), near=near)
             raise
-        await begun
+        if begun is not None:
+            await begun
         whole = bool(workflow.memo_value("job", False))  # a task of a model waits for it
-        await _report("record_ended", Ended(name, told, "completed", result=result if whole else _told(result)))
+        ended = Ended(name, told, "completed", result=result if whole else _told(result))
+        await _report("record_ended", ended, near=near)
         return result
 
 
-async def _report(activity: str, given: Begun) -> None:
-    await workflow.execute_activity(activity, given, start_to_close_timeout=LIMIT)
+async def _report(activity: str, given: Begun, *, near: bool = False) -> None:
+    if near:
+        await workflow.execute_local_activity(activity, given, start_to_close_timeout=LIMIT)
+    else:
+        await workflow.execute_activity(activity, given, start_to_close_timeout=LIMIT)
 
 
 def _told(result: Any) -> Any:

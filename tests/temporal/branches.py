@@ -20,7 +20,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from app.clinic import appointments
 from app.db.session import transaction
-from app.engines import flows
+from app.engines import flows, runs
 from tests.temporal.conftest import BODY, DAY, value
 from tests.waiting import until
 
@@ -267,12 +267,28 @@ async def flow_failed(env: WorkflowEnvironment) -> Handle:
     return handle
 
 
-async def attend(env: WorkflowEnvironment) -> Handle:
+async def attend(env: WorkflowEnvironment, name: str = "", **memo: Any) -> Handle:
     """A booked appointment that a process waits for."""
     await reserve(env)
     return await env.client.start_workflow(
-        "AttendVisitWorkflow", ASKED, id=f"attend-{uuid4()}", task_queue="dams_appointment_queue", memo={"job": True}
+        "AttendVisitWorkflow",
+        ASKED,
+        id=name or f"attend-{uuid4()}",
+        task_queue="dams_appointment_queue",
+        memo={"job": True} | memo,
     )
+
+
+async def attend_near(env: WorkflowEnvironment) -> Handle:
+    """The same as the outbox starts it: its run is there before."""
+    name = f"attend-{uuid4()}"
+    async with transaction() as session:
+        await runs.request(session, "temporal", "AttendVisitWorkflow", {}, external_id=name)
+    return await attend(env, name, near=True)
+
+
+async def run_of(handle: Handle) -> str:
+    return await value("select status from engine_run where external_id = :id", id=handle.id)
 
 
 @branch
@@ -300,4 +316,31 @@ async def attendance_not_wanted(env: WorkflowEnvironment) -> Handle:
     await handle.cancel()
     assert isinstance(await failure(handle), CancelledError)
     assert await status() == "booked"  # it belongs to whoever booked it
+    return handle
+
+
+@branch
+async def attendance_kept_near(env: WorkflowEnvironment) -> Handle:
+    handle = await attend_near(env)
+    await handle.signal("check_in", 1)
+    assert (await ended(handle))["status"] == "checked-in"
+    assert await run_of(handle) == "completed"
+    return handle
+
+
+@branch
+async def attendance_missed_near(env: WorkflowEnvironment) -> Handle:
+    handle = await attend_near(env)
+    assert await failure(handle) is not None
+    assert await run_of(handle) == "failed"
+    return handle
+
+
+@branch
+async def attendance_not_wanted_near(env: WorkflowEnvironment) -> Handle:
+    handle = await attend_near(env)
+    await handle.query("details")
+    await handle.cancel()
+    assert isinstance(await failure(handle), CancelledError)
+    assert await run_of(handle) == "cancelled"
     return handle

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from temporalio.testing import WorkflowEnvironment
 
 from app.db.session import reading
-from tests.temporal.branches import branches, reserve, subscribe
+from tests.temporal.branches import attend_near, branches, reserve, subscribe
 from tests.temporal.conftest import value
 from tests.waiting import until
 
@@ -38,6 +38,18 @@ async def test_what_a_workflow_reports_stands_in_its_run(skipping: WorkflowEnvir
         row = (await session.execute(text("select * from engine_run"))).one()
     assert (row.name, row.status, row.engine) == ("ReserveAppointmentWorkflow", "completed", "temporal")
     assert row.external_id == f"{handle.id}/{handle.first_execution_run_id or handle.result_run_id}"
+
+
+async def test_what_the_outbox_asked_for_has_no_activity_but_its_own(skipping: WorkflowEnvironment) -> None:
+    handle = await attend_near(skipping)
+    await until(lambda: value("select 1 from engine_run where status = 'running' and external_id = :id", id=handle.id))
+    await handle.signal("check_in", 1)
+    await handle.result()
+    events = (await handle.fetch_history()).events
+    began = [event.activity_task_scheduled_event_attributes.activity_type.name for event in events]
+    assert set(filter(None, began)) == {"change_schedule"}
+    told = await value("select array_agg(kind order by id) from case_event where data->>'name' = 'AttendVisitWorkflow'")
+    assert told == ["temporal.requested", "temporal.running", "temporal.completed"]
 
 
 async def test_a_long_subscription_begins_its_history_anew(skipping: WorkflowEnvironment) -> None:

@@ -68,6 +68,9 @@ async def test_each_moment_is_told_once_though_every_task_replays_the_workflow(t
             return await told() == EXPECTED
 
         await until(whole)
+    async with reading() as session:
+        began = text("select count(*) from case_event where kind = 'temporal.running' and case_no = :case")
+        assert await session.scalar(began, {"case": CASE}) == 1
     history = await handle.fetch_history()
     replayer = Replayer(workflows=[Waits], data_converter=converter(), workflow_runner=moments.Undisturbed())
     await replayer.replay_workflow(history)  # nothing was added to it

@@ -12,9 +12,11 @@ import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
 from app.engines.temporal import converter
+from temporal import moments
 from temporal.moments import Undisturbed
 from temporal.worker import queues, workflows
 from temporal.workflows.reporting import Reporting
@@ -36,6 +38,13 @@ def replayer(*given: type) -> Replayer:
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_recorded_history_replays(path: Path) -> None:
     await replayer(*[one for queue in queues() for one in workflows(queue)]).replay_workflow(history(path))
+
+
+def test_replays_let_nothing_of_ours_through_the_sandbox_as_the_workers_do() -> None:
+    strict = replayer(*workflows(queues()[0])).config(active_config=True)["workflow_runner"]
+    assert isinstance(strict, SandboxedWorkflowRunner)
+    assert "temporal" not in strict.restrictions.passthrough_modules
+    assert "temporal" in moments.OURS.passthrough_modules
 
 
 def test_every_branch_has_a_history_and_every_workflow_a_branch() -> None:
