@@ -8,10 +8,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
+from app.dev.forks import Forked, Forks
 from app.dev.service import CannotTell, Probe, Service
 from app.dev.state import State
 
@@ -30,14 +31,16 @@ class Run:
     a job is done or failed.
     """
 
-    def __init__(self, service: Service, state: State, changed: Callable[[], None]) -> None:
+    def __init__(self, service: Service, state: State, changed: Callable[[], None], forks: Forks | None = None) -> None:
         self.service = service
+        self.command = service.command
+        """The command line of the process that runs."""
         self.state, self.note = "waiting", ""
         self.up = asyncio.Event()
         self.seconds: float | None = None
         self.restarts = 0
-        self.process: asyncio.subprocess.Process | None = None
-        self._folder, self._changed = state, changed
+        self.process: asyncio.subprocess.Process | Forked | None = None
+        self._folder, self._changed, self._forks = state, changed, forks
         self._stopping = self._hurried = self._prepared = False
         self._spawning = asyncio.Lock()
         self._began = time.monotonic()
@@ -106,18 +109,29 @@ class Run:
         # Why it starts again stays to be read until it is up.
         self._show("preparing" if job else "starting", self.note if self.restarts else "")
         with self._log() as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.service.command,
-                env=os.environ | self.service.environment,
-                cwd=self.service.folder,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE if job else log,
-                stderr=asyncio.subprocess.STDOUT,
-                preexec_fn=_become(self.service.become, os.getpid()),
-                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops things in order
-            )
+            self.process = await self._fork(log) or await self._execute(asyncio.subprocess.PIPE if job else log)
         with contextlib.suppress(psutil.Error):
             self._born = psutil.Process(self.process.pid).create_time()
+
+    async def _fork(self, log: IO[bytes]) -> Forked | None:
+        if self._forks is None or not self._forks.forks(self.service.command):
+            return None
+        forked = await self._forks.fork(self.service, log)
+        self.command = self._forks.command()
+        return forked
+
+    async def _execute(self, output: IO[bytes] | int) -> asyncio.subprocess.Process:
+        self.command = self.service.command
+        return await asyncio.create_subprocess_exec(
+            *self.command,
+            env=os.environ | self.service.environment,
+            cwd=self.service.folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+            preexec_fn=_become(self.service.become, os.getpid()),
+            start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops things in order
+        )
 
     async def _finish(self) -> bool:
         """Follow a job to its end: the last line it prints is its note, with where its log is when it fails."""
@@ -139,7 +153,7 @@ class Run:
         if self.state == "preparing" and note != self.note:
             self._show("preparing", note)
 
-    def _log(self) -> Any:
+    def _log(self) -> IO[bytes]:
         path = self._folder.log(self.service.name)
         if path.exists() and path.stat().st_size > LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))

@@ -28,7 +28,8 @@ class Service:
 
     Without `ready` it is a job, done when its command ends with 0; what it prints is its progress. Nothing waits
     longer for an `optional` job than for its first try. `alive` is asked from then on, `ready` where there is none;
-    `patience` is how many times as long as others it may be silent before it is started again.
+    `patience` is how many times as long as others it may be silent before it is started again. `imports` is what a
+    forkserver imports before it forks the process; without it each start imports for itself.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Service:
     optional: bool = False
     scales: bool = False
     patience: int = 1
+    imports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,16 @@ from app.dev.state import State
 EXTRA: dict[str, Callable[[State, Wanted], list[Service]]] = {"airflow": servers.airflow}
 """What `up --with <name>` adds: the services of an engine that not everybody wants."""
 
+IMPORTS = {
+    "app.web.serve": ("app.web.serve", "app.web.views.*", "app.web.api.*"),
+    "workers.relay": ("workers.relay",),
+    "workers.celery_worker": ("celery.apps.worker", "celery.bin.worker", "app.engines.broker", "workers.execution"),
+    "workers.beat": ("celery.apps.beat", "celery.bin.beat", "app.engines.broker"),
+    "workers.zeebe": ("workers.zeebe", "workers.jobs.*"),
+    "temporal.worker": ("temporal.worker", "temporal.activities.*", "temporal.workflows.*"),
+}
+"""What each process of ours imports and may have before its settings are known, the web's first: people wait for it."""
+
 SILENT_SECONDS = 10
 ANY = 0
 """Instead of a process id: whichever process of the kind."""
@@ -84,7 +94,8 @@ def _worker(state: State, wanted: Wanted, kind: str, module: str, *needs: str, s
     ready = beats(settings["DAMS_DATABASE__URL"], kind)
     command = [sys.executable, "-m", module]
     needed = ("postgresql", "web", *needs)  # after the web: people come first where processors are few
-    return Service(kind, command, ready, needs=needed, environment=settings, grace=25, scales=scales)
+    imports = IMPORTS[module]
+    return Service(kind, command, ready, needs=needed, environment=settings, grace=25, scales=scales, imports=imports)
 
 
 def _front_end(wanted: Wanted) -> list[Service]:
@@ -128,6 +139,7 @@ def _web(state: State, wanted: Wanted) -> Service:
         needs=("postgresql", "front-end", "migrate"),
         environment=environment(state, wanted),
         alive=partial(_says_yes, f"{url}/healthz"),  # without PostgreSQL it is not ready, but restarting cures nothing
+        imports=IMPORTS["app.web.serve"],
     )
 
 

@@ -59,6 +59,14 @@ def test_without_a_terminal_each_change_is_a_line_and_then_where_to_click(settle
     assert PASSWORD not in said  # who gave it knows it; a log should not
 
 
+def test_each_process_of_ours_is_forked_and_none_had_to_be_executed(settled: Local) -> None:
+    """One that reads the settings when it is imported, or starts a thread, would be executed, and begin later."""
+    wait_until(settled.is_well)
+    for name in ("web", "relay", "celery", "beat", "zeebe-worker", "temporal-worker"):
+        shown = Path(f"/proc/{settled.row(name)['pid']}/comm").read_text().strip()
+        assert shown == f"dams-{name}"[:15], name
+
+
 def test_the_sign_in_page_answers(settled: Local) -> None:
     wait_until(lambda: page(f"{settled.url}/login") == 200)
     wait_until(lambda: page(f"{settled.url}/readyz") == 200)  # an engine may miss the two seconds it has

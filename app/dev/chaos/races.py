@@ -186,7 +186,7 @@ async def queue(ground: Ground, size: int) -> list[str]:
     worker = ground.place.supervisor.runs["celery"]
     if worker.process is None:
         raise GivenUp("celery has no process")
-    head = processes.identify(worker.process.pid, worker.row()["born"], worker.service.command)
+    head = processes.identify(worker.process.pid, worker.row()["born"], worker.command)
     everybody = processes.family(head)
     processes.send(signal.SIGSTOP, everybody)
     try:

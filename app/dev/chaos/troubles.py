@@ -50,7 +50,7 @@ def heads(ground: Ground, kinds: Sequence[str]) -> list[list[Identity]]:
     found: list[list[Identity]] = []
     for name, run in ground.place.supervisor.runs.items():
         if kind(name) in kinds and run.process is not None:
-            head = processes.identify(run.process.pid, run.row()["born"], run.service.command)
+            head = processes.identify(run.process.pid, run.row()["born"], run.command)
             found.append(processes.family(head))
     return found
 

@@ -29,7 +29,7 @@ async def hurt(place: Place, cell: Cell, *, reset: bool = False, then: list[str]
     run = place.supervisor.runs[cell.part]
     if run.process is None:
         raise processes.Foreign(f"{cell.part} has no process")
-    head = processes.identify(run.process.pid, run.row()["born"], run.service.command)
+    head = processes.identify(run.process.pid, run.row()["born"], run.command)
     if cell.fault == FREEZE:
         everybody = processes.family(head)
         processes.send(signal.SIGSTOP, everybody)
