@@ -29,7 +29,7 @@ Examples:
   dams chaos --cells redis:kill,web:freeze  these cells; `relay:*` is every fault of one part
   dams chaos --cells race:slot,race:queue   many at once for one thing, without a fault
   dams chaos --small                        the kills of web, relay, Redis and PostgreSQL, without any engine
-  dams chaos --full                         all 36 cells, 18 further ones and all 9 races
+  dams chaos --full                         all 36 cells, 20 further ones and all 9 races
   dams chaos --cells everything:kill,everything:full,everything:restore
   dams chaos --without aof                  one guard taken away: its race must be lost (exit code 0 then)
   dams chaos --controls                     that for all six guards, each beside the guarded run
@@ -73,16 +73,17 @@ def chaos(
     Starts every server and process on free ports in a folder that goes afterwards; what `dams up` runs is not touched.
     Parts: web, relay, celery, zeebe-worker, temporal-worker, redis, postgresql, zeebe, temporal. Faults: kill (-9),
     term, freeze (ten seconds), cut (ten seconds without network). Further cells: duplicate of web, relay and the three
-    workers, reorder of relay and the workers, clock of the five and of zeebe, everything:kill, everything:restore, and
-    everything:full, which mounts a disk in memory and so needs root. Races: slot, tasks, timers, starts, payment,
-    relays, deliveries, queue, reconnects. At the end the database is held against what clients were told. Limits are
-    those of a quiet machine. Exit code 1: a cell fell, something was lost or doubled, or a guard would not be missed.
+    workers, reorder of relay and the workers, clock of the five and of zeebe, everything:kill, everything:restore,
+    everything:overload, everything:upgrade, and everything:full, which mounts a disk in memory and so needs root.
+    Races: slot, tasks, timers, starts, payment, relays, deliveries, queue, reconnects. At the end the database is held
+    against what clients were told. Limits are those of a quiet machine. Exit code 1: a cell fell, something was lost or
+    doubled, or a guard would not be missed.
 
     --journeys has patients treated from the booking to the mail that closes their case, over every engine, and spreads
     the nine kills (or --cells) over them. Each journey must end closed, or with an incident that ops sees, and none
     of what it does may be there twice.
 
-    Not there: Airflow, upgrades.
+    Not there: Airflow.
     """
     if (guard is not None) + controls + (names is not None) + full > 1 or (small and (full or controls or guard)):
         raise click.UsageError(

@@ -17,13 +17,16 @@ FAULTS = {
 }
 SECONDS = 10.0
 """How long a freeze and a cut last."""
-DUPLICATE, REORDER, CLOCK, FULL, RESTORE = "duplicate", "reorder", "clock", "full", "restore"
+DUPLICATE, REORDER, CLOCK = "duplicate", "reorder", "clock"
+FULL, RESTORE, OVERLOAD, UPGRADE = "full", "restore", "overload", "upgrade"
 FURTHER_FAULTS = {
     DUPLICATE: "what is said is said twice",
     REORDER: "what was said comes in another order",
     CLOCK: "its clock is an hour ahead, then ten minutes behind",
     FULL: "ten seconds without a byte left on the disk of all servers",
     RESTORE: "the database is gone, and its newest backup goes into an empty one",
+    OVERLOAD: "ten seconds of four times the work",
+    UPGRADE: "the schema is brought up to date, and all processes of ours begin anew one by one",
 }
 EVERYTHING = "everything"
 
@@ -96,6 +99,8 @@ FURTHER = (
     Cell(EVERYTHING, KILL),
     Cell(EVERYTHING, FULL),
     Cell(EVERYTHING, RESTORE),
+    Cell(EVERYTHING, OVERLOAD),
+    Cell(EVERYTHING, UPGRADE),
 )
 """Cells of a whole run beside the matrix."""
 MOVES_ZEEBE = (Cell("zeebe-worker", DUPLICATE), Cell("zeebe", CLOCK))

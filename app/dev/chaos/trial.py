@@ -12,7 +12,7 @@ from typing import Any
 
 from app.db.session import make_engine
 from app.dev.chaos import invariants, probes, troubles, wounds
-from app.dev.chaos.cells import CUT, FREEZE, FURTHER, SECONDS, Cell, part
+from app.dev.chaos.cells import CUT, FREEZE, FURTHER, OVERLOAD, SECONDS, Cell, part
 from app.dev.chaos.clients import GivenUp
 from app.dev.chaos.crowd import Crowd
 from app.dev.chaos.ground import Ground
@@ -137,7 +137,7 @@ async def one(ground: Ground, cell: Cell, windows: list[tuple[float, float]], *,
     try:
         further = cell in FURTHER
         since = await (troubles.make(ground, cell) if further else wounds.hurt(ground.place, cell, reset=reset))
-        if further or cell.fault in (FREEZE, CUT):
+        if cell.fault != OVERLOAD and (further or cell.fault in (FREEZE, CUT)):
             windows.append((at, max(time.time(), at + SECONDS)))
         took, up = await asyncio.gather(
             probes.seconds(ground, probes.possible(ground), since), wounds.back(ground.place, cell.part)

@@ -22,15 +22,31 @@ import redis.asyncio
 from app.dev import backups
 from app.dev.chaos import models, probes, processes, wounds
 from app.dev.chaos.altered import AHEAD_SECONDS, BEHIND_SECONDS
-from app.dev.chaos.cells import CLOCK, DUPLICATE, FULL, KILL, PARTS, REORDER, RESTORE, SECONDS, Cell
+from app.dev.chaos.cells import (
+    CLOCK,
+    DUPLICATE,
+    FULL,
+    KILL,
+    OVERLOAD,
+    PARTS,
+    REORDER,
+    RESTORE,
+    SECONDS,
+    TERM,
+    UPGRADE,
+    Cell,
+)
 from app.dev.chaos.clients import GivenUp
 from app.dev.chaos.ground import Ground
+from app.dev.chaos.load import Load
 from app.dev.chaos.place import USERS, kind, under
 from app.dev.chaos.processes import Identity
 from app.dev.service import owner_url
 
 OURS = ("web", "relay", "celery", "beat", "zeebe-worker", "temporal-worker")
 BLOCK = 1 << 20
+OVERLOAD_RATE = 75.0
+"""Submits a second beside the 25 of a run: four times as many as it is meant to bear."""
 JUMPS, JUMP_SECONDS, TWICE_GIVEN = 5, 600.0, 20
 """How often and how far the broker's clock jumps over the time that jobs may be in hand, and how many are asked for."""
 Task = bytes | str
@@ -174,6 +190,25 @@ async def _restored(ground: Ground) -> None:
     users.mend()
 
 
+async def _overloaded(ground: Ground) -> None:
+    """Many more people come for ten seconds; what they have begun they go on with."""
+    more = Load(ground.client, OVERLOAD_RATE, 0, ground.patients)
+    working = asyncio.create_task(more.run())
+    await asyncio.sleep(SECONDS)
+    more.stop()
+    await working
+    if more.given_up:
+        raise GivenUp(more.given_up[0])
+
+
+async def _upgraded(ground: Ground) -> None:
+    """As an operator does it: the schema first, then one process after the other ends as it is asked to."""
+    await _admitted(ground)
+    for part in OURS:
+        await wounds.hurt(ground.place, Cell(part, TERM))
+        await wounds.back(ground.place, part)
+
+
 async def _admitted(ground: Ground) -> None:
     """Let the role that serves work with what was restored, as the job of `dams up` does it. Raises GivenUp."""
     job = ground.place.supervisor.runs["migrate"].service
@@ -271,4 +306,6 @@ TROUBLES: dict[tuple[str, str], Callable[[Ground], Awaitable[None]]] = {
     ("everything", KILL): _all_killed,
     ("everything", FULL): _disk_full,
     ("everything", RESTORE): _restored,
+    ("everything", OVERLOAD): _overloaded,
+    ("everything", UPGRADE): _upgraded,
 }
