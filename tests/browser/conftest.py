@@ -49,6 +49,9 @@ async def browser() -> AsyncIterator[Browser]:
         await running.close()
 
 
+_known: dict[tuple[str, str], list[Any]] = {}
+
+
 @dataclass
 class Person:
     """Somebody at a browser of their own."""
@@ -69,6 +72,15 @@ class Person:
         await self.page.fill("#password", PASSWORD_OF_ALL)
         await self.page.press("#password", "Enter")
         await self.page.wait_for_url("**/home")
+
+    async def be(self, user: str) -> None:
+        """Be signed in from a visit before, without a page: for tests that are not about signing in or out."""
+        known = _known.get((self.web.url, user))
+        if known is None:
+            await self.sign_in(user)
+            _known[self.web.url, user] = await self.context.cookies()
+        else:
+            await self.context.add_cookies(known)  # pyright: ignore[reportArgumentType] - what `cookies` gave
 
     async def follow(self, entry: str) -> None:
         """Go where an entry of the menu leads; on a phone the menu is opened first."""

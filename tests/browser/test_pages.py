@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -70,6 +71,21 @@ def completed(web: Served) -> str:
     return f"/instances/{web.start('Over')['id']}/test-case"
 
 
+def moving(web: Served) -> str:
+    """A migration with one instance that was moved and one that stayed."""
+    process = f"Move{next(_numbers)}"
+    web.deploy(drawing.sequence(process, drawing.user_task("ask"), drawing.user_task("check")))
+    web.start(process)
+    web.complete(web.start(process)["tasks"][0]["id"], "admin")
+    web.deploy(drawing.sequence(process, drawing.user_task("ask"), drawing.user_task("verify")))
+    plan = {"from_version": 1, "to_version": 2, "elements": {}, "reason": "the form asks for more"}
+    begun = web.call("POST", f"/models/{process}/migrations", "modeler", json=plan)
+    return f"/models/{process}/migrations/{begun['id']}"
+
+
+_numbers = itertools.count()
+
+
 PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "sign-in": ("", "/login"),
     "home": ("staff", "/home"),
@@ -93,6 +109,7 @@ PAGES: dict[str, tuple[str, str | Callable[[Served], str]]] = {
     "portability": ("modeler", f"/models/{APPOINTMENT}/portability"),
     "heat map": ("modeler", f"/models/{APPOINTMENT}/heat"),
     "move instances": ("modeler", f"/models/{APPOINTMENT}/migrate"),
+    "migration": ("modeler", moving),
     "back": ("ops", lambda web: f"{instance(web)}/back"),
     "test case": ("modeler", completed),
     "dry run": ("modeler", f"/models/{APPOINTMENT}/dry-run"),
@@ -138,7 +155,7 @@ async def test_a_page_is_sound_at_both_widths(browser: Browser, served: Served, 
     path = where if isinstance(where, str) else where(served)
     async with somebody(browser, served, size) as person:
         if user:
-            await person.sign_in(user)
+            await person.be(user)
         page = await person.open(path)
         await expect(page.locator("h1")).to_have_count(1)
         if await page.locator("[data-xml] .plain-diagram").count():
@@ -149,6 +166,20 @@ async def test_a_page_is_sound_at_both_widths(browser: Browser, served: Served, 
         assert await person.overflow() <= 0
         assert await page.evaluate("document.title.includes('DAMS')")
         assert await small_targets(person.page) == []
+
+
+async def test_a_move_under_way_is_followed_without_the_page_being_loaded_again(
+    browser: Browser, served: Served, size: str
+) -> None:
+    async with somebody(browser, served, size) as person:
+        await person.be("modeler")
+        path = moving(served)
+        page = await person.open(path)
+        await page.evaluate("window.stays = true")
+        await expect(page.locator("h1")).to_contain_text("done")
+        await expect(page.get_by_role("region", name="What stayed")).to_contain_text("Map it to an element")
+        assert await page.evaluate("window.stays")
+        assert await person.faults() == []
 
 
 async def test_a_ticked_box_looks_ticked(browser: Browser, served: Served) -> None:
@@ -178,7 +209,7 @@ async def test_a_page_says_the_same_without_javascript(browser: Browser, served:
     path = where if isinstance(where, str) else where(served)
     async with somebody(browser, served, "390", java_script_enabled=False) as person:
         if user:
-            await person.sign_in(user)
+            await person.be(user)
         page = await person.open(path)
         await expect(page.locator("h1")).to_have_count(1)
         await expect(page.locator("main")).to_be_visible()

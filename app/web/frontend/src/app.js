@@ -77,11 +77,14 @@ async function anew(headers = {}) {
 }
 
 document.querySelectorAll("[data-live]").forEach((part, n) => {
-  setInterval(async () => {
+  if (part.dataset.live === "0") return; // it is over, and stays as it is
+  const timer = setInterval(async () => {
     if (document.hidden || inHand(part)) return;
     try {
-      const next = (await anew()).querySelectorAll("[data-live]")[n];
-      if (next && !inHand(part)) part.innerHTML = next.innerHTML;
+      const next = (await anew({ "DAMS-Unattended": "yes" })).querySelectorAll("[data-live]")[n];
+      if (!next || inHand(part)) return;
+      part.innerHTML = next.innerHTML;
+      if (next.dataset.live === "0") clearInterval(timer);
     } catch {
       part.dataset.lost = "yes"; // the time above says how old the figures are
     }
