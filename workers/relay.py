@@ -39,30 +39,35 @@ AWAY = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError,
 
 
 class Places(NamedTuple):
-    """How many effects may be taken: `first` of most kinds, none of those in `full`, `behind` of those that wait."""
+    """How many effects may be taken: `first` of most kinds, none of those in `full`, `behind` of those that wait,
+    `grouped` of those that leave together.
+    """
 
     first: int
     full: list[str]
     behind: int
+    grouped: int
 
     @property
     def crowded(self) -> bool:
         """Whether something due may find no place before another effect ends."""
-        return bool(self.full) or not self.first or not self.behind
+        return bool(self.full) or not self.first or not self.behind or not self.grouped
 
 
 def places(held: Mapping[str, int], batch: int) -> Places:
     """What is free of *batch* places, of which no kind holds more than a quarter: a receiver that hangs, or is slow,
     leaves the others theirs. What nothing waits for has as many beside them, and a quarter of these while others are
-    under way.
+    under way. What leaves together has *batch* places of its own.
     """
-    share = max(batch // 4, 1)
-    others = {kind: number for kind, number in held.items() if kind not in relay.BEHIND}
+    share, beside = max(batch // 4, 1), (*relay.BEHIND, *relay.GROUPED)
+    others = {kind: number for kind, number in held.items() if kind not in beside}
     full = [kind for kind, number in others.items() if number >= share]
     most = share - max((number for kind, number in others.items() if kind not in full), default=0)
-    few = max(share // 4, 1) if others else share
+    few = max(share // 4, 1) if held.keys() - set(relay.BEHIND) else share
     waiting = sum(number for kind, number in held.items() if kind in relay.BEHIND)
-    return Places(max(min(most, batch - sum(others.values())), 0), full, max(few - waiting, 0))
+    together = sum(number for kind, number in held.items() if kind in relay.GROUPED)
+    first = max(min(most, batch - sum(others.values())), 0)
+    return Places(first, full, max(few - waiting, 0), max(batch - together, 0))
 
 
 class Relay:
@@ -149,7 +154,7 @@ class Relay:
             self._wake.clear()
             free = places(Counter(in_hand.values()), settings().relay.batch)
             self._crowded = free.crowded
-            claimed = await self._surviving(relay.claim(free.first, free.full, free.behind)) or []
+            claimed = await self._surviving(relay.claim(free.first, free.full, free.behind, free.grouped)) or []
             for effect in claimed:
                 task = asyncio.create_task(self._surviving(relay.deliver(effect)))
                 in_hand[task] = effect.kind

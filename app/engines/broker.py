@@ -62,12 +62,18 @@ async def send(task: str, args: list[Any], task_id: str) -> None:
 
 
 async def _send_all(tasks: list[tuple[str, list[Any], str]]) -> None:
-    """In one thread, since a change of threads costs as much as a task; where one is refused, all are sent again."""
+    """In one thread and one message to Redis, since a change of threads and a round trip each cost as much as a task;
+    where one is refused, all are sent again.
+    """
 
     def send_each() -> None:
-        for task, args, task_id in tasks:
-            # Nobody listens for a result: asking for one would subscribe this process to a channel per task, for good.
-            client().send_task(task, args, task_id=task_id, ignore_result=True)
+        app = client()
+        with app.producer_pool.acquire(block=True) as producer, producer.batch():
+            declared: dict[str, Any] = {}  # the first one declares its queue, and those behind it need not
+            for task, args, task_id in tasks:
+                # Nobody listens for a result: asking for one would subscribe this process to a channel per task.
+                app.send_task(task, args, task_id=task_id, ignore_result=True, producer=producer, **declared)
+                declared = {"declare": []}
 
     await _spoken(send_each)
 

@@ -33,6 +33,8 @@ LONGEST_WAIT = 5.0
 
 BEHIND = ("mail",)
 """Kinds that nothing waits for: while others are under way, only a few of them are."""
+GROUPED = ("celery-pipeline",)
+"""Kinds that leave in one message however many they are: the more of them at once, the less each of them costs."""
 
 _CLAIM = text("""
     with first as (
@@ -40,9 +42,12 @@ _CLAIM = text("""
         order by next_at limit :limit for update skip locked),
     behind as (
         select id from outbox where state = 'pending' and next_at <= now() and kind = any(cast(:behind as text[]))
-        order by next_at limit :few for update skip locked)
+        order by next_at limit :few for update skip locked),
+    grouped as (
+        select id from outbox where state = 'pending' and next_at <= now() and kind = any(cast(:grouped as text[]))
+        order by next_at limit :many for update skip locked)
     update outbox o set next_at = now() + make_interval(secs => :lease), attempts = attempts + 1
-    from (select id from first union all select id from behind) due
+    from (select id from first union all select id from behind union all select id from grouped) due
     where o.id = due.id returning o.id, o.kind, o.key, o.payload, o.attempts
 """).columns(payload=JSONB)
 _SENT = text("""
@@ -57,15 +62,20 @@ async def prepare() -> bool:
     return not any(isinstance(end, BaseException) for end in ends)
 
 
-async def claim(limit: int, full: Collection[str] = (), behind: int | None = None) -> list[Effect]:
-    """Take due effects for this process: up to *limit*, none of the kinds in *full*, and up to *behind* (by default
-    *limit* too) of those that nothing waits for. Each must go through :func:`deliver` at once.
+async def claim(
+    limit: int, full: Collection[str] = (), behind: int | None = None, grouped: int | None = None
+) -> list[Effect]:
+    """Take due effects for this process: up to *limit*, none of the kinds in *full*, and up to *behind* and *grouped*
+    (by default *limit* too) of those that nothing waits for and of those that leave together. Each must go through
+    :func:`deliver` at once.
     """
     given = {
         "limit": limit,
         "few": limit if behind is None else behind,
-        "others": [*full, *BEHIND],
+        "many": limit if grouped is None else grouped,
+        "others": [*full, *BEHIND, *GROUPED],
         "behind": list(BEHIND),
+        "grouped": list(GROUPED),
         "lease": settings().relay.lease_seconds,
     }
     async with reading() as session:  # one statement, which commits by itself

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from uuid import uuid4
 
 import pytest
@@ -16,7 +17,7 @@ from app.core.actor import Actor
 from app.core.errors import Forbidden, NotFound
 from app.db.session import reading, transaction
 from app.engines import outbox
-from app.engines.relay import BEHIND, LONGEST_BACK_OFF, delay
+from app.engines.relay import BEHIND, GROUPED, LONGEST_BACK_OFF, claim, delay
 from tests.conftest import as_owner
 from tests.engines.conftest import (
     NEVER,
@@ -241,14 +242,29 @@ async def test_mails_that_hang_hold_up_nothing_else(ops: Actor, post: Post) -> N
     assert len(set(post.got)) == len(post.got) == 5
 
 
-@given(st.dictionaries(st.sampled_from(["a", "b", "c", *BEHIND]), st.integers(1, 8), max_size=4), st.integers(1, 40))
+KINDS = st.sampled_from(["a", "b", "c", *BEHIND, *GROUPED])
+
+
+@given(st.dictionaries(KINDS, st.integers(1, 8), max_size=5), st.integers(1, 40))
 def test_no_kind_gets_more_than_its_share_and_none_is_left_out(held: dict[str, int], batch: int) -> None:
     free, share = places(held, batch), max(batch // 4, 1)
-    others = {kind: number for kind, number in held.items() if kind not in BEHIND}
+    others = {kind: number for kind, number in held.items() if kind not in (*BEHIND, *GROUPED)}
     assert all(number + free.first <= max(share, number) for kind, number in others.items() if kind not in free.full)
     assert sum(others.values()) + free.first <= max(batch, sum(others.values()))
     assert held.get("mail", 0) + free.behind <= max(share, held.get("mail", 0))
-    assert places({}, batch) == (share, [], share)  # what is empty takes of each kind
+    assert sum(held.get(kind, 0) for kind in GROUPED) + free.grouped == max(batch, sum(held.get(k, 0) for k in GROUPED))
+    assert places({}, batch) == (share, [], share, batch)  # what is empty takes of each kind
+
+
+async def test_what_leaves_together_is_claimed_beside_the_rest(database_url: str) -> None:
+    async with transaction() as session:
+        for number in range(6):
+            await outbox.enqueue(session, GROUPED[0], f"g{number}", {})
+            await outbox.enqueue(session, "other", f"o{number}", {})
+    taken = await claim(1, behind=0, grouped=4)
+    assert Counter(effect.kind for effect in taken) == {GROUPED[0]: 4, "other": 1}
+    assert Counter(effect.kind for effect in await claim(0, grouped=4)) == {GROUPED[0]: 2}
+    assert len(await claim(10)) == 5
 
 
 async def test_a_relay_told_to_stop_finishes_what_it_has_in_hand(ops: Actor, post: Post) -> None:
