@@ -23,6 +23,7 @@ from app.dev.chaos.ledger import Ledger
 from app.dev.chaos.lines import Line
 from app.dev.chaos.reckoning import reckon
 from tests.conftest import cluster
+from tests.journey import clear
 from tests.journey.conftest import Clinic
 from tests.waiting import wait_until
 
@@ -75,6 +76,32 @@ def test_a_journey_goes_over_every_engine_and_is_one_case(clinic: Clinic) -> Non
     assert sum(number for (kind, _), number in happened.items() if kind == "task.completed") == 5
     for kind in ("instance.started", "appointment.booked", "diagnosis.recorded"):
         assert sum(number for (one, _), number in happened.items() if one == kind) == 1, kind
+
+
+def test_nothing_of_a_patient_stands_in_clear_in_an_engine_a_log_or_a_figure(clinic: Clinic) -> None:
+    """A journey with words that stand nowhere else; what must be there in each store is found by the same search."""
+    words = {"ticket": "CANARY-7719", "narrative": "Quelvazor ache", "resolution": "Brimfold tonic"}
+    [patient] = clinic.rows(
+        "select firstname || ' ' || lastname, email, mobile, address from patient where patientid = 7"
+    )
+    secret = [*words.values(), *(str(value) for value in patient if value)]
+    view, ticket = clinic.book(words["ticket"])
+    found = {"narrative": f"{words['narrative']}, no fever.", "resolution": f"{words['resolution']}, three days."}
+    clinic.web.complete(clinic.arrives(view, ticket)["id"], "doctor", **found)
+    clinic.web.complete(clinic.waits_for(view, "Activity_Charge")["id"], **BILL)
+    wait_until(lambda: closed(clinic, view["case"]))
+    wait_until(lambda: not clinic.value("select count(*) from outbox where state <> 'sent'"))
+
+    kept = clear.stores()
+    for engine, sign in (("redis", "dams.launch"), ("zeebe", "Process_Diagnostics"), ("temporal", "BillVisitWorkflow")):
+        assert clear.holding([sign], kept[engine]), f"the search sees nothing of {engine}"
+        assert clear.holding(secret, kept[engine]) == {}, engine
+    logs = clear.printed()
+    assert clear.holding(["temporal worker polls"], logs)
+    assert clear.holding(secret, logs) == {}
+    figures = httpx.get(f"{clinic.web.url}/metrics", headers=clinic.web.token("ops"), timeout=60).text
+    assert "dams_http_request_seconds" in figures
+    assert [word for word in secret if word in figures] == []
 
 
 def test_a_step_whose_engine_fails_is_an_incident_that_ops_has_tried_again(clinic: Clinic) -> None:
