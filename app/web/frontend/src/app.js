@@ -1,4 +1,5 @@
 // What makes work faster where there is JavaScript. Every page does its work without it.
+import { clock } from "./clock.js";
 
 // Keyboard: j k move, Enter opens, c claims, / searches, ? explains.
 const rows = () => [...document.querySelectorAll("[data-row]")];
@@ -57,7 +58,7 @@ if (form) {
         headers: { Accept: "application/json" },
         credentials: "same-origin",
       });
-      if (note) note.textContent = answer.ok ? `${note.dataset.sayKept} ${new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" })}` : note.dataset.sayLost;
+      if (note) note.textContent = answer.ok ? `${note.dataset.sayKept} ${clock()}` : note.dataset.sayLost;
     } catch {
       kept = ""; // try again with the next change
       if (note) note.textContent = note.dataset.sayAway;
@@ -94,7 +95,7 @@ document.querySelectorAll("[data-live]").forEach((part, n) => {
 // A page that follows a case is told when there is something new, and asks for it. What somebody holds waits for them.
 document.querySelectorAll("[data-follow]").forEach((page) => {
   const said = page.querySelector("[data-followed]");
-  const say = (word) => said && (said.textContent = `${word} ${new Date().toLocaleTimeString(document.documentElement.lang)}`);
+  const say = (word) => said && (said.textContent = `${word} ${clock()}`);
   let again = null;
   const renew = async () => {
     clearTimeout(again);

@@ -1,6 +1,30 @@
 // Draws the model with what has run and where the token is. The page works without it.
 import NavigatedViewer from "bpmn-js/lib/NavigatedViewer";
 
+const READABLE = 0.62; // smaller, and nobody can read the names
+const MARGIN = 24;
+
+// A drawing that would be too small to read is drawn wider than its box, which then scrolls to where the token is.
+function widen(box, canvasBox, canvas) {
+  const all = canvas.viewbox().inner;
+  const width = Math.ceil(all.width * READABLE) + 2 * MARGIN;
+  if (width <= box.clientWidth) return false;
+  canvasBox.style.minWidth = `${width}px`;
+  box.style.overflowX = "auto";
+  box.style.height = `${Math.min(box.offsetHeight, Math.max(180, Math.ceil(all.height * READABLE) + 4 * MARGIN))}px`;
+  box.tabIndex = 0; // by the arrow keys too
+  return true;
+}
+
+function scrollTo(box, canvasBox, canvas, element) {
+  const logo = canvasBox.querySelector(".bjs-powered-by");
+  const keep = () => logo && (logo.style.right = `${Math.max(15, canvasBox.clientWidth - box.scrollLeft - box.clientWidth + 15)}px`);
+  box.addEventListener("scroll", keep);
+  const seen = canvas.viewbox();
+  if (element) box.scrollLeft = (element.x + element.width / 2 - seen.x) * seen.scale - box.clientWidth / 2;
+  keep();
+}
+
 async function draw(box) {
   const answer = await fetch(box.dataset.xml, { credentials: "same-origin" });
   if (!answer.ok) return;
@@ -31,9 +55,12 @@ async function draw(box) {
   };
   mark();
   box.addEventListener("progress", mark);
+  const scrolls = widen(box, canvasBox, canvas);
   canvas.resized(); // the box grew when the plain drawing went
   canvas.zoom("fit-viewport", "auto");
   canvas.zoom(canvas.zoom() * 0.92, "auto"); // fit-viewport leaves no margin
+  const at = `${box.dataset.trouble || ""} ${box.dataset.current || ""}`.split(" ").find((id) => registry.get(id));
+  if (scrolls) scrollTo(box, canvasBox, canvas, at && registry.get(at));
   // The list in words is for the keyboard and for screen readers: a drawing that takes the focus would say nothing.
   const svg = canvasBox.querySelector("svg");
   svg?.setAttribute("aria-hidden", "true");

@@ -16,8 +16,6 @@ export function made(tag, given = {}, ...inside) {
   return node;
 }
 
-export const clock = (at) => new Date(at).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
-
 // Says something above the drawing that stays until it is settled, with what can be done about it.
 export function notice(id, text, ...actions) {
   const notes = document.querySelector("#editor-notes");

@@ -1,5 +1,6 @@
 // Says every few seconds that this tab draws, and tells who else does.
-import { ask, clock, made, notice } from "./asking.js";
+import { clock } from "../clock.js";
+import { ask, made, notice } from "./asking.js";
 
 export function lock(box) {
   const say = box.dataset;

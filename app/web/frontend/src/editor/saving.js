@@ -1,5 +1,6 @@
 // Saving a draft: by the button, by Ctrl+S, and before it is handed to another page. A text that was not taken stays.
-import { ask, clock, made, notice } from "./asking.js";
+import { clock } from "../clock.js";
+import { ask, made, notice } from "./asking.js";
 
 export function saving(box, state, current, named, holder) {
   const say = box.dataset;
