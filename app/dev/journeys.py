@@ -24,7 +24,10 @@ LONGEST = 300.0
 """Seconds after which a journey that has not ended is one that somebody must look at."""
 TRIES = 80
 """Times of the day that are tried before a doctor counts as fully booked."""
-PAUSE = 0.2
+PAUSE, LONGEST_PAUSE = 0.2, 1.0
+"""Seconds until a journey that waits for an engine is looked at again, and to what they grow: looking takes a processor
+too, and with many under way it would take more of it than the engines.
+"""
 FOUND = (
     "Sore throat, no fever.",
     "Ankle is swollen, no fracture.",
@@ -112,17 +115,18 @@ class Journey:
         with self._client:
             view = self._ask("POST", f"{API}/models/{PROCESS}/instances", json={})
             self.case = view["case"]
-            deadline, arrived = time.monotonic() + LONGEST, False
+            deadline, arrived, pause = time.monotonic() + LONGEST, False, PAUSE
             while view["status"] == "running":
                 if time.monotonic() > deadline:
                     raise Failed(f"stands still at {_where(view)}")
                 if view["tasks"]:
-                    view = self._fill(view["tasks"][0])
+                    view, pause = self._fill(view["tasks"][0]), PAUSE
                 elif not arrived and ARRIVING in (one["element_id"] for one in view["waiting"]):
                     self._ask("POST", "/appointment/arrival", json={"ticketid": self.ticket})
                     arrived = True
                 else:
-                    time.sleep(PAUSE)
+                    time.sleep(pause)
+                    pause = min(pause * 1.5, LONGEST_PAUSE)
                     view = self._ask("GET", f"{API}/instances/{view['id']}")
             if view["status"] != "completed":
                 raise Failed(f"ended as {view['status']}")
