@@ -10,6 +10,8 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from temporal.workflows import nearby
+
 QUEUE = "dams_billing_queue"
 PAYMENT_QUEUE = "dams_payment_queue"
 LIMIT = timedelta(seconds=20)
@@ -65,7 +67,10 @@ class BillVisitWorkflow:
         await self._step("release_payment", visit, "released")
 
     async def _step(self, activity: str, visit: Visit, state: str, queue: str = QUEUE) -> None:
-        await workflow.execute_activity(activity, visit, task_queue=queue, start_to_close_timeout=LIMIT)
+        if queue == QUEUE:
+            await nearby.execute(activity, visit, LIMIT)
+        else:
+            await workflow.execute_activity(activity, visit, task_queue=queue, start_to_close_timeout=LIMIT)
         self._state = state
 
     async def _compensate(self) -> None:

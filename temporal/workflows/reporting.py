@@ -21,6 +21,8 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+from temporal.workflows import nearby
+
 LIMIT = timedelta(seconds=10)
 
 
@@ -54,9 +56,9 @@ class _Reported(WorkflowInboundInterceptor):
         info = workflow.info()
         name = f"{info.workflow_id}/{info.first_execution_run_id}"
         told = str(workflow.memo_value("name", info.workflow_type))
-        near = bool(workflow.memo_value("near", False))
+        near = nearby.is_near()
         # Beside the workflow, not before it: nobody waits for a report.
-        begun = None if near else asyncio.create_task(_report("record_began", Begun(name, told)))
+        begun = None if near else asyncio.create_task(nearby.execute("record_began", Begun(name, told), LIMIT))
         try:
             result = await self.next.execute_workflow(input)
         except workflow.ContinueAsNewError:
@@ -66,21 +68,14 @@ class _Reported(WorkflowInboundInterceptor):
         except (Exception, asyncio.CancelledError) as error:  # not GeneratorExit: a worker that lets go ends nothing
             if begun is not None:
                 await begun
-            await _report("record_ended", Ended(name, told, *_end(error)), near=near)
+            await nearby.execute("record_ended", Ended(name, told, *_end(error)), LIMIT)
             raise
         if begun is not None:
             await begun
         whole = bool(workflow.memo_value("job", False))  # a task of a model waits for it
         ended = Ended(name, told, "completed", result=result if whole else _told(result))
-        await _report("record_ended", ended, near=near)
+        await nearby.execute("record_ended", ended, LIMIT)
         return result
-
-
-async def _report(activity: str, given: Begun, *, near: bool = False) -> None:
-    if near:
-        await workflow.execute_local_activity(activity, given, start_to_close_timeout=LIMIT)
-    else:
-        await workflow.execute_activity(activity, given, start_to_close_timeout=LIMIT)
 
 
 def _told(result: Any) -> Any:

@@ -10,6 +10,8 @@ from datetime import date, datetime, time, timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from temporal.workflows import nearby
+
 QUEUE = "dams_appointment_queue"
 LIMIT = timedelta(seconds=10)
 TURNS = 250
@@ -166,9 +168,7 @@ class ReserveAppointmentWorkflow:
         appointment must come after what reserved it.
         """
         async with self._one_at_a_time:
-            doing = asyncio.create_task(
-                workflow.execute_activity(activity, given, result_type=Record, start_to_close_timeout=LIMIT)
-            )
+            doing = asyncio.create_task(nearby.execute(activity, given, LIMIT, Record))
             try:
                 self._adopt(await asyncio.shield(doing))
             except asyncio.CancelledError:

@@ -195,11 +195,14 @@ async def subscription_ended(env: WorkflowEnvironment) -> Handle:
     return handle
 
 
-async def pay(env: WorkflowEnvironment, **change: Any) -> Handle:
+async def pay(env: WorkflowEnvironment, *, near: bool = False, **change: Any) -> Handle:
     paymentid = str(uuid4())
-    given = VISIT | {"paymentid": paymentid} | change
+    given, name, memo = VISIT | {"paymentid": paymentid} | change, f"bill-{paymentid}", {"near": True} if near else None
+    if near:  # as the outbox starts it: its run is there before
+        async with transaction() as session:
+            await runs.request(session, "temporal", "BillVisitWorkflow", {}, external_id=name)
     return await env.client.start_workflow(
-        "BillVisitWorkflow", given, id=f"bill-{paymentid}", task_queue="dams_billing_queue"
+        "BillVisitWorkflow", given, id=name, task_queue="dams_billing_queue", memo=memo
     )
 
 
@@ -210,9 +213,9 @@ async def book() -> None:
 
 
 @branch
-async def bill_released(env: WorkflowEnvironment) -> Handle:
+async def bill_released(env: WorkflowEnvironment, *, near: bool = False) -> Handle:
     await book()
-    handle = await pay(env)
+    handle = await pay(env, near=near)
     assert (await ended(handle))["state"] == "released"
     assert await value("select status and amount = 75 and date_released is not null from payment")
     assert await mails("payment:%:paid") == 1
@@ -220,9 +223,9 @@ async def bill_released(env: WorkflowEnvironment) -> Handle:
 
 
 @branch
-async def bill_declined(env: WorkflowEnvironment) -> Handle:
+async def bill_declined(env: WorkflowEnvironment, *, near: bool = False) -> Handle:
     await book()
-    handle = await pay(env, charge="60000.00")
+    handle = await pay(env, near=near, charge="60000.00")
     cause = await failure(handle)
     assert isinstance(cause, ApplicationError)
     assert cause.type == "declined"
@@ -231,12 +234,33 @@ async def bill_declined(env: WorkflowEnvironment) -> Handle:
 
 
 @branch
-async def bill_refused(env: WorkflowEnvironment) -> Handle:
-    handle = await pay(env, ticketid="NOBODY")
+async def bill_refused(env: WorkflowEnvironment, *, near: bool = False) -> Handle:
+    handle = await pay(env, near=near, ticketid="NOBODY")
     cause = await failure(handle)
     assert isinstance(cause, ApplicationError)
     assert cause.type == "invalid"
     assert await value("select count(*) from payment") == 0
+    return handle
+
+
+@branch
+async def bill_released_near(env: WorkflowEnvironment) -> Handle:
+    handle = await bill_released(env, near=True)
+    assert await run_of(handle) == "completed"
+    return handle
+
+
+@branch
+async def bill_declined_near(env: WorkflowEnvironment) -> Handle:
+    handle = await bill_declined(env, near=True)
+    assert await run_of(handle) == "cancelled"
+    return handle
+
+
+@branch
+async def bill_refused_near(env: WorkflowEnvironment) -> Handle:
+    handle = await bill_refused(env, near=True)
+    assert await run_of(handle) == "cancelled"
     return handle
 
 

@@ -40,14 +40,16 @@ async def test_what_a_workflow_reports_stands_in_its_run(skipping: WorkflowEnvir
     assert row.external_id == f"{handle.id}/{handle.first_execution_run_id or handle.result_run_id}"
 
 
-async def test_what_the_outbox_asked_for_has_no_activity_but_its_own(skipping: WorkflowEnvironment) -> None:
+async def test_what_the_outbox_asked_for_needs_no_queue_for_its_own_steps(
+    skipping: WorkflowEnvironment,
+) -> None:
     handle = await attend_near(skipping)
     await until(lambda: value("select 1 from engine_run where status = 'running' and external_id = :id", id=handle.id))
     await handle.signal("check_in", 1)
     await handle.result()
     events = (await handle.fetch_history()).events
     began = [event.activity_task_scheduled_event_attributes.activity_type.name for event in events]
-    assert set(filter(None, began)) == {"change_schedule"}
+    assert not any(began)
     told = await value("select array_agg(kind order by id) from case_event where data->>'name' = 'AttendVisitWorkflow'")
     assert told == ["temporal.requested", "temporal.running", "temporal.completed"]
 
