@@ -60,12 +60,12 @@ class Forkserver:
                 packet, descriptors, _, _ = socket.recv_fds(self._line, PACKET, 1)
                 if not packet:
                     return None
-                if (argv := self._answer(json.loads(packet), descriptors[0])) is not None:
+                if (argv := self.answer(json.loads(packet), descriptors[0])) is not None:
                     return argv
             elif self._waiting:
-                self._load(next(iter(self._waiting)))
+                self.load(next(iter(self._waiting)))
 
-    def _load(self, main: str) -> None:
+    def load(self, main: str) -> None:
         """Import what *main* needs. One that fails is left to `python -m`, whose log then says why."""
         try:
             for name in self._waiting.pop(main):
@@ -87,15 +87,22 @@ class Forkserver:
         gc.collect()
         gc.freeze()  # a collection in a child would write to, and so copy, every page of what is shared
 
-    def _answer(self, request: dict[str, Any], output: int) -> list[str] | None:
+    def answer(self, request: dict[str, Any], output: int) -> list[str] | None:
+        """Fork, or say why not. Gives what is to run in the child, None in this process."""
         main = request["argv"][0]
         if main in self._waiting:
-            self._load(main)
+            self.load(main)
         if reason := self._refuses(main, request["environment"]):
             os.close(output)
             self._say({"refused": reason})
             return None
-        parent, pid = os.getpid(), os.fork()
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no memory or no process left just now: those that run must not die with this one
+            os.close(output)
+            self._say({"refused": str(error)})
+            return None
         if pid == 0:
             self._line.detach()  # its descriptor is the standard input, which becomes another
             for descriptor in self._wakened:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import json
 import os
 import signal
+import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ import psutil
 import pytest
 
 from app.core.settings import ROOT
+from app.dev.forkserver import PACKET, Forkserver
 from app.dev.run import Run
 from app.dev.service import Service
 from app.dev.state import State
@@ -142,6 +147,24 @@ async def test_a_changed_file_is_executed_and_not_what_was_imported_of_it(state:
             assert run.command == run.service.command
     finally:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_machine_without_room_for_a_fork_costs_nobody_else_their_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full() -> int:
+        raise BlockingIOError(errno.EAGAIN, "no process left")
+
+    own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with own, other, (tmp_path / "log").open("wb") as log:
+        server = Forkserver(other, {MODULE: [MODULE]})
+        server.load(MODULE)
+        gc.unfreeze()
+        monkeypatch.setattr(os, "fork", full)
+        monkeypatch.setattr(threading, "active_count", lambda: 1)  # this process is no forkserver
+        request = {"argv": [MODULE], "environment": dict(os.environ), "folder": "/", "name": "one"}
+        assert server.answer(request, os.dup(log.fileno())) is None
+        assert json.loads(own.recv(PACKET)) == {"refused": "[Errno 11] no process left"}
 
 
 async def test_nothing_is_left_when_the_supervisor_is_killed(state: State) -> None:
