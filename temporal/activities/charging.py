@@ -24,33 +24,43 @@ async def charge_payment(visit: Visit) -> str:
     Raises :class:`Declined`, and :class:`Conflict` for a payment that was given back already.
     """
     async with transaction() as session:
-        if (await _known(session, visit)).get("refunded"):
-            raise Conflict("The payment was given back.")
-    amount = Decimal(visit.charge) - Decimal(visit.discount)
-    charge_id = await payments.charge(visit.paymentid, amount, visit.paymentid)
-    async with transaction() as session:
-        await _note(session, visit, {"charge": charge_id})
-    return charge_id
+        known = await _held(session, visit)
+    if not known.get("refunded"):
+        amount = Decimal(visit.charge) - Decimal(visit.discount)
+        charge_id = await payments.charge(visit.paymentid, amount, visit.paymentid)
+        async with transaction() as session:
+            known = await _held(session, visit) | {"charge": charge_id}
+            await _note(session, visit, known)
+        if not known.get("refunded"):
+            return charge_id
+    await _give_back(visit)  # what was called off while it was charged nobody else knows of
+    raise Conflict("The payment was given back.")
 
 
 @activity.defn(name="refund_payment")
 async def refund_payment(visit: Visit) -> None:
-    """Give back what was charged. A charge whose answer was lost is found by its key first."""
+    """Give back what was charged. A charge whose answer was lost is found by its key; one that is under way finds the
+    note that is written first, and gives itself back.
+    """
     async with transaction() as session:
-        known = await _known(session, visit)
-    if known.get("refunded"):
-        return
-    charge_id = await payments.find(visit.paymentid)
-    if charge_id:
+        await _note(session, visit, await _held(session, visit) | {"refunded": True})
+    await _give_back(visit)
+
+
+async def _give_back(visit: Visit) -> None:
+    if charge_id := await payments.find(visit.paymentid):
         await payments.refund(f"{visit.paymentid}:refund", charge_id)
-    async with transaction() as session:
-        await _note(session, visit, {"charge": charge_id, "refunded": True})
 
 
-async def _known(session: Session, visit: Visit) -> dict[str, object]:
+async def _held(session: Session, visit: Visit) -> dict[str, object]:
+    """What is known of the payment, kept from others until the transaction ends."""
+    given = {"kind": KIND, "key": visit.paymentid}
+    await session.execute(
+        text("insert into inbox (kind, key, result) values (:kind, :key, '{}') on conflict (kind, key) do nothing"),
+        given,
+    )
     sql = text("select result from inbox where kind = :kind and key = :key for update")
-    found = await session.scalar(sql.columns(result=JSONB), {"kind": KIND, "key": visit.paymentid})
-    return dict(found or {})
+    return dict(await session.scalar(sql.columns(result=JSONB), given) or {})
 
 
 async def _note(session: Session, visit: Visit, result: dict[str, object]) -> None:

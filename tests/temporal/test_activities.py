@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from app.core.errors import Conflict, Invalid, Unavailable
+from app.engines import payments
 from temporal.activities import appointments, billing, charging, letters
 from temporal.activities.failures import is_passing, told
 from temporal.workflows.billing import Visit
@@ -51,6 +52,24 @@ async def test_an_activity_that_runs_twice_has_its_effect_once(clinic: str, paym
     assert await value("select count(*) from outbox where key like 'letter:%'") == 1
     await twice(appointments.close_schedule, Change("TK-1", "close", "cancelled", "asked for"))
     assert await value("select count(*) from case_event where kind = 'appointment.cancelled'") == 1
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["before the provider has it", "after the provider has it"])
+async def test_a_charge_that_is_called_off_while_it_is_made_is_given_back(
+    clinic: str, payment_sink: str, monkeypatch: pytest.MonkeyPatch, later: bool
+) -> None:
+    visit, charge = Visit(str(uuid4()), "TK-1", 1, "80.00"), payments.charge
+
+    async def called_off_meanwhile(*given: Any) -> str:
+        made = await charge(*given) if later else ""
+        await ActivityEnvironment().run(charging.refund_payment, visit)
+        return made or await charge(*given)
+
+    monkeypatch.setattr(payments, "charge", called_off_meanwhile)
+    for _ in range(2):  # and once more, as after the end of a worker
+        with pytest.raises(Conflict, match="given back"):
+            await ActivityEnvironment().run(charging.charge_payment, visit)
+    assert [entry["kind"] for entry in await ledger(payment_sink)] == ["charge", "refund"]
 
 
 async def test_a_charge_that_comes_after_its_refund_is_not_made(clinic: str, payment_sink: str) -> None:
