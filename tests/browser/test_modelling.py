@@ -116,6 +116,8 @@ class Board:
         await self.page.keyboard.type(name.strip() or own)
         await self.page.keyboard.press("Enter")
         await expect(self.page.locator(f'.djs-shape.selected[data-element-id="{own}"]')).to_have_count(1)
+        await expect(self.page.locator(".djs-search-input input")).to_be_hidden()
+        await self.page.locator(".canvas svg[tabindex]").first.focus()  # the next key is for the drawing
 
     async def group(self, name: str) -> Locator:
         """A section of the panel, opened."""
