@@ -93,16 +93,12 @@ class Forkserver:
         if main in self._waiting:
             self.load(main)
         if reason := self._refuses(main, request["environment"]):
-            os.close(output)
-            self._say({"refused": reason})
-            return None
+            return self._refuse(main, reason, output)
         parent = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:  # no memory or no process left just now: those that run must not die with this one
-            os.close(output)
-            self._say({"refused": str(error)})
-            return None
+            return self._refuse(main, str(error), output)
         if pid == 0:
             self._line.detach()  # its descriptor is the standard input, which becomes another
             for descriptor in self._wakened:
@@ -113,6 +109,13 @@ class Forkserver:
         self._children.add(pid)
         self._say({"pid": pid})
         return None
+
+    def _refuse(self, main: str, reason: str, output: int) -> None:
+        """It is executed then, which takes longer: the log says why."""
+        os.close(output)
+        sys.stderr.write(f"{main} is not forked: {reason}\n")
+        sys.stderr.flush()
+        self._say({"refused": reason})
 
     def _refuses(self, main: str, environment: dict[str, str]) -> str:
         if main not in self._loaded:

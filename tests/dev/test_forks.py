@@ -145,6 +145,7 @@ async def test_a_changed_file_is_executed_and_not_what_was_imported_of_it(state:
             run.process.send_signal(signal.SIGKILL)
             await told(state, count=2)
             assert run.command == run.service.command
+            assert f"{MODULE} is not forked: tests/dev/forked.py has changed" in state.log("forkserver").read_text()
     finally:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
