@@ -38,7 +38,8 @@ from tests.waiting import until, wait_until
 from tests.zeebe import server as zeebe_server
 
 # Speed is measured in benchmarks: a machine that is busy for a moment does not make a property false.
-hypothesis.settings.register_profile("dams", deadline=None)
+patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("dams", patient)
 hypothesis.settings.load_profile("dams")
 
 RUN, POSTGRES, REDIS = "DAMS_TEST_RUN", "DAMS_TEST_POSTGRES", "DAMS_TEST_REDIS"
@@ -66,12 +67,19 @@ MEMORY = Path("/dev/shm")
 PREFIX, OWNER = "dams-test-", "pid"
 ROOM = 4 << 30
 """Bytes that the servers and files of a run may take there."""
-DATABASES = 64
-"""Of Valkey: 1 to 15 for tests of this process, from 32 on those whose worker processes live on between tests."""
+DATABASES = 72
+"""Of Valkey: 1 to 15 for tests of this process, from 16 on those whose worker processes live on between tests."""
+ALONE = {"operations": 64, "sending": 65, "sign-up": 66, "zeebe": 67, "schedules": 68}
+"""Those that one test has, or the tests of one group: what it finds there nobody else has put there meanwhile."""
 
 
 def cluster() -> Cluster:
     return Cluster(Path(os.environ[RUN]) / "postgresql", int(os.environ[POSTGRES]), PASSWORD, PASSWORD)
+
+
+def alone(use: str) -> str:
+    """The address of one of :data:`ALONE`."""
+    return f"redis://:{PASSWORD}@127.0.0.1:{os.environ[REDIS]}/{ALONE[use]}"
 
 
 def memory() -> Path | None:

@@ -24,10 +24,12 @@ def shared(report: Report, run_id: str) -> dict[str, Any]:
 
 
 def test_each_trigger_is_a_run_of_its_own_and_its_message_counts_the_accounts(report: Report) -> None:
-    first, second = report.trigger(), report.trigger()
-    assert first != second
+    first = report.trigger()
     pending = report.values(first)
-    assert (pending.status_code, pending.json()["message"]) == (202, "")
+    if pending.status_code != 200:  # asked so late that it has ended
+        assert (pending.status_code, pending.json()["message"]) == (202, "")
+    second = report.trigger()
+    assert first != second
     logins = len(report.web.get("/login/list/all").json()["records"])
     for run_id in (first, second):
         done = report.ended(run_id)

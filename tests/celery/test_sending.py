@@ -15,6 +15,7 @@ from app.core.settings import settings
 from app.dev.state import free_ports
 from app.engines import broker
 from tests.celery.conftest import Clinic
+from tests.conftest import alone
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("celery")]
 OF_ONE = ("id", "root_id", "delivery_tag", "reply_to")
@@ -24,7 +25,7 @@ OF_ONE = ("id", "root_id", "delivery_tag", "reply_to")
 @pytest.fixture
 async def queue(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Redis]:
     """A Redis database that no worker reads."""
-    nobody = settings().celery.broker_url.rpartition("/")[0] + "/14"
+    nobody = alone("sending")
     monkeypatch.setenv("DAMS_CELERY__BROKER_URL", nobody)
     settings.cache_clear()
     broker.forget()

@@ -156,7 +156,7 @@ async def test_a_connection_that_ends_in_the_middle_of_a_statement_is_a_server_t
     made = make_engine(server.set(port=line.port).render_as_string(hide_password=False))
     try:
         async with made.connect() as session:
-            asked = asyncio.create_task(session.execute(text("select pg_sleep(30)")))
+            asked = asyncio.create_task(session.execute(text("select pg_sleep(600)")))
             await until(_sleeping)
             line.cut(reset=True)
             with pytest.raises(OperationalError) as told:
@@ -169,5 +169,6 @@ async def test_a_connection_that_ends_in_the_middle_of_a_statement_is_a_server_t
 
 async def _sleeping() -> bool:
     async with reading() as session:
-        found = text("select count(*) from pg_stat_activity where query like 'select pg_sleep%'")
+        found = text("""select count(*) from pg_stat_activity
+                        where datname = current_database() and state = 'active' and query like 'select pg_sleep%'""")
         return bool(await session.scalar(found))

@@ -50,10 +50,10 @@ def test_the_table_shows_every_service_and_status_says_that_all_is_well(settled:
 
 
 def test_without_a_terminal_each_change_is_a_line_and_then_where_to_click(settled: Local) -> None:
+    wait_until(lambda: "everything is up after " in settled.said())  # told after the table was written
     said = settled.said()
     for name in SERVERS:
         assert re.search(rf"^{name} +up after ", said, re.MULTILINE), name
-    assert "everything is up after " in said
     assert settled.url in said
     assert "users admin, staff, doctor, patient, modeler, ops" in said
     assert PASSWORD not in said  # who gave it knows it; a log should not

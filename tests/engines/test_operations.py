@@ -16,6 +16,7 @@ from app.db.session import Session, reading, transaction
 from app.engines import control, heartbeat, operations, outbox, runs
 from app.engines import relay as carrier
 from app.engines.operations import Incident
+from tests.conftest import alone
 from tests.drawing import field, script, sequence, user_task
 from tests.engines.conftest import Post, ask_for_mail, deploy, relay, start, value
 from tests.waiting import until
@@ -209,7 +210,7 @@ async def test_a_killed_worker_is_silent_within_ten_seconds_and_a_stopped_one_is
 
 
 async def test_the_queue_is_counted_at_the_broker_of_celery_wherever_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    broker = settings().celery.broker_url.rpartition("/")[0] + "/14"
+    broker = alone("operations")
     monkeypatch.setenv("DAMS_CELERY__BROKER_URL", broker)
     monkeypatch.setenv("DAMS_REDIS__URL", "redis://127.0.0.1:1/0")
     monkeypatch.setattr(operations, "ANSWER_SECONDS", 60.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,9 @@ from pathlib import Path
 import psutil
 
 from tests.conftest import RUN
+
+PIECE, LONGEST = 1 << 24, 1 << 12
+"""Bytes that are looked at together, and more than any word has that is looked for."""
 
 
 def stores() -> dict[str, list[Path]]:
@@ -45,11 +47,13 @@ def holding(words: Iterable[str], files: Iterable[Path]) -> dict[str, set[str]]:
     return found
 
 
-def _content(path: Path) -> Iterator[mmap.mmap]:
-    """A file that has gone meanwhile, or is empty, has none."""
-    with (
-        contextlib.suppress(OSError, ValueError),
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        yield content
+def _content(path: Path) -> Iterator[bytes]:
+    """Pieces of a file, each with the end of the one before it; one that has gone meanwhile has none.
+
+    Read and not mapped into memory: the kernel ends a process that looks at a part that was cut off meanwhile.
+    """
+    end = b""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        while read := file.read(PIECE):
+            yield end + read
+            end = (end + read)[-LONGEST:]

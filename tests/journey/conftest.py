@@ -117,7 +117,10 @@ def clinic(clinic_template: str, tmp_path_factory: pytest.TempPathFactory) -> It
         "DAMS_TEMPORAL__ADDRESS": temporal,
         "DAMS_TEMPORAL__NAMESPACE": asyncio.run(namespace(temporal)),
         "DAMS_ZEEBE__ADDRESS": zeebe_server.address(Path(os.environ[RUN]) / "zeebe"),
+        "DAMS_TEMPORAL__CALL_SECONDS": "100",  # the tests share a small machine
         "DAMS_ZEEBE__CALL_SECONDS": "100",
+        "DAMS_ZEEBE__STALE_SECONDS": "240",
+        "DAMS_MAIL__ANSWER_SECONDS": "60",
         "DAMS_CELERY__BROKER_URL": redis_url,
         "DAMS_CELERY__RESULT_BACKEND": redis_url,
         "DAMS_PAYMENT__URL": f"http://127.0.0.1:{payments_port}",

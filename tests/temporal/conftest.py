@@ -132,9 +132,7 @@ def payment_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 @pytest.fixture
 async def skipping(clinic: str, payment_sink: str) -> AsyncIterator[WorkflowEnvironment]:
     """A server that skips time while a result is waited for, and workers of every queue."""
-    env = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=server.binary("temporal-test-server"), data_converter=converter()
-    )
+    env = await server.skipping()
     async with env, working(env.client):
         yield env
 

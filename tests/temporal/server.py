@@ -7,15 +7,18 @@ import shutil
 import subprocess
 import sysconfig
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import temporalio.client
 from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
 
 from app.core.lifetime import die_with_parent
 from app.dev.servers import kept_in
 from app.dev.state import free_ports
+from app.engines.temporal import converter
 from tests import ondemand
 
 SECONDS = 240
@@ -47,6 +50,17 @@ async def answers(address: str, seconds: float = SECONDS) -> None:
             if time.monotonic() > deadline:
                 pytest.exit(f"Temporal did not come up: {error}", 3)
         await asyncio.sleep(0.1)
+
+
+async def skipping() -> WorkflowEnvironment:
+    """A server of the test's own that skips time while a result is waited for; it has more than the usual 5 s to start
+    in.
+    """
+    return await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=binary("temporal-test-server"),
+        test_server_startup_timeout=timedelta(seconds=SECONDS),
+        data_converter=converter(),
+    )
 
 
 def begin(folder: Path) -> ondemand.Started:

@@ -10,10 +10,8 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from app.engines.temporal import converter
 from temporal.moments import Undisturbed
 from temporal.workflows.subscription import Letter, SendEmailWorkflow, Subscription
 from tests.temporal import server
@@ -62,9 +60,7 @@ async def test_ten_thousand_turns_stay_under_the_limit_of_a_history() -> None:
         if letter.number == TURNS:
             await env.client.get_workflow_handle("long").cancel()
 
-    env = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=server.binary("temporal-test-server"), data_converter=converter()
-    )
+    env = await server.skipping()
     worker = Worker(
         env.client,
         task_queue="long",

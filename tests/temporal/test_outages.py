@@ -181,7 +181,14 @@ async def test_nothing_in_the_servers_store_shows_a_patient(workers: None, staff
     assert (await staff_calls("DELETE", reason)).status_code == 202
     await until(lambda: value("select 1 from appointment where status = 'cancelled'"))
     folder = Path(os.environ["DAMS_TEST_RUN"]) / "temporal"
-    stored = b"".join(path.read_bytes() for path in folder.glob("temporal.db*"))
-    assert reservations.workflow_id("CANARY-TICKET-77").encode() in stored  # it is this store that is read
+    stored = b""
+
+    async def read() -> bool:
+        """It is this store, and all of it: a checkpoint moves between its files what is read meanwhile."""
+        nonlocal stored
+        stored = b"".join(path.read_bytes() for path in folder.glob("temporal.db*"))
+        return reservations.workflow_id("CANARY-TICKET-77").encode() in stored
+
+    await until(read)
     for canary in (b"CANARY-TICKET", b"canary-address", b"canary reason", b"HSP-200", b"patientid"):
         assert canary not in stored, canary

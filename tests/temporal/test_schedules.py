@@ -15,7 +15,7 @@ from app.core.settings import settings
 from app.db.session import reading, transaction
 from app.engines import flows, relay, schedules
 from app.engines.flows import Step
-from tests.conftest import running
+from tests.conftest import alone, running
 from tests.temporal.conftest import caller, person, value, visitor
 from tests.waiting import until
 
@@ -184,9 +184,8 @@ async def test_the_nightly_backup_is_planned_from_the_start_and_stays_deleted() 
 async def test_the_nightly_backup_has_celery_write_its_three_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    broker_url = settings().celery.broker_url.rpartition("/")[0] + "/12"
     for name in ("CELERY__BROKER_URL", "CELERY__RESULT_BACKEND"):
-        monkeypatch.setenv(f"DAMS_{name}", broker_url)
+        monkeypatch.setenv(f"DAMS_{name}", alone("schedules"))
     monkeypatch.setenv("DAMS_FILES__FOLDER", str(tmp_path))
     settings.cache_clear()
     await schedules.plan_shipped()

@@ -53,6 +53,7 @@ async def zeebe(gateway: str, database_url: str, monkeypatch: pytest.MonkeyPatch
     """The settings point to the broker and to a database of the test's own."""
     monkeypatch.setenv("DAMS_ZEEBE__ADDRESS", gateway)
     monkeypatch.setenv("DAMS_ZEEBE__CALL_SECONDS", "100")  # the tests share a small machine
+    monkeypatch.setenv("DAMS_ZEEBE__STALE_SECONDS", "240")
     settings.cache_clear()
     yield gateway
     await broker.close()

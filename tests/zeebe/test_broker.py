@@ -93,6 +93,8 @@ async def test_work_is_done_when_a_killed_broker_is_back(
     ports = dict(zip(own_server.NAMES, free_ports(len(own_server.NAMES)), strict=True))
     address = f"127.0.0.1:{ports['zeebe']}"
     monkeypatch.setenv("DAMS_ZEEBE__ADDRESS", address)
+    monkeypatch.setenv("DAMS_ZEEBE__CALL_SECONDS", "100")
+    monkeypatch.setenv("DAMS_ZEEBE__STALE_SECONDS", "240")
     settings.cache_clear()
     await clinic()
     process = own_server.start(tmp_path, ports)

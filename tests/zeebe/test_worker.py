@@ -25,7 +25,7 @@ from app.engines.spiff import models
 from app.engines.spiff.specs import BundleFile
 from app.engines.zeebe import broker, instances, lookup
 from app.engines.zeebe.variables import Clear
-from tests.conftest import RUN, running
+from tests.conftest import RUN, alone, running
 from tests.waiting import SECONDS, until
 from tests.zeebe.conftest import carry, clinic, drawn, own, run_is, value, worker, worker_process, wrapped
 from workers.jobs import BpmnError, Job, handlers, job
@@ -113,9 +113,8 @@ async def test_an_analysis_runs_from_start_to_end(zeebe: str, staff: Actor, proc
 async def test_a_drawn_process_hands_work_to_a_celery_chord_and_goes_on_with_its_result(
     zeebe: str, staff: Actor, process_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker_url = settings().celery.broker_url.rpartition("/")[0] + "/13"
     for name in ("BROKER_URL", "RESULT_BACKEND"):
-        monkeypatch.setenv(f"DAMS_CELERY__{name}", broker_url)
+        monkeypatch.setenv(f"DAMS_CELERY__{name}", alone("zeebe"))
     settings.cache_clear()
     await clinic()
     await deploy(staff, drawn(process_id, "doctor_figures"))
