@@ -67,8 +67,10 @@ MEMORY = Path("/dev/shm")
 PREFIX, OWNER = "dams-test-", "pid"
 ROOM = 4 << 30
 """Bytes that the servers and files of a run may take there."""
-DATABASES = 72
-"""Of Valkey: 1 to 15 for tests of this process, from 16 on those whose worker processes live on between tests."""
+DATABASES = 104
+"""Of Valkey: 1 to 15 for tests of this process, from 16 on those whose worker processes live on between tests, from 72
+on those of the webs of each process: failed sign-ins are counted by address, and all come from one.
+"""
 ALONE = {"operations": 64, "sending": 65, "sign-up": 66, "zeebe": 67, "schedules": 68}
 """Those that one test has, or the tests of one group: what it finds there nobody else has put there meanwhile."""
 

@@ -143,9 +143,10 @@ def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
     server, name = cluster(), f"t_{uuid4().hex}"
     asyncio.run(server.create_database(name, template))
     web, smtp = free_ports(2)
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 32 + 72
     environment = {
         "DAMS_DATABASE__URL": server.serving_url(name),
-        "DAMS_REDIS__URL": f"redis://:{PASSWORD}@127.0.0.1:{os.environ[REDIS]}/0",
+        "DAMS_REDIS__URL": f"redis://:{PASSWORD}@127.0.0.1:{os.environ[REDIS]}/{number}",
         "DAMS_SECURITY__SECRET_KEY": SECRET,
         "DAMS_MAIL__PORT": str(smtp),
         "DAMS_MAIL__SINK": str(mail),

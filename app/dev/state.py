@@ -7,8 +7,10 @@ import json
 import os
 import secrets
 import socket
+import tempfile
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,15 +199,42 @@ def _alive(row: dict[str, Any]) -> psutil.Process | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, all different.
+    """Ports that nothing listens on now, and that no other process of this account was given here, all different.
 
     They lie below those that the kernel gives to outgoing connections: one of its own would be taken before long.
     """
     first = int(EPHEMERAL.read_text().split()[0]) if EPHEMERAL.exists() else 32_768
     candidates = (
-        port for port in secrets.SystemRandom().sample(range(10_000, first), first - 10_000) if not taken(port)
+        port
+        for port in secrets.SystemRandom().sample(range(10_000, first), first - 10_000)
+        if port not in _given and not taken(port) and _claim(port)
     )
-    return [next(candidates) for _ in range(count)]
+    found = [next(candidates) for _ in range(count)]
+    _given.update(found)
+    return found
+
+
+_given: set[int] = set()
+"""The ports that this process has been given."""
+
+
+def _claim(port: int) -> bool:
+    """Keep *port* for this process until it ends; False if another one has it.
+
+    A server listens some seconds after its port was chosen. Until then the port looks free to whoever else chooses.
+    """
+    try:
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@cache
+def _claims() -> int:
+    """The file in which a byte is locked for each port. It stays open: to close it would free them all."""
+    path = Path(tempfile.gettempdir()) / f"dams-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def taken(port: int) -> bool:
