@@ -24,7 +24,7 @@ class Folder:
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{uuid7()}.eml"
         recipients = ", ".join(envelope.rcpt_tos)
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
-        new = self._folder / f".{name}"
+        new = self._folder / f"{name}.part"  # of another ending: who lists the letters does not find it
         new.write_bytes(f"X-Envelope-To: {recipients}\r\n".encode() + content)
         new.rename(self._folder / name)  # a reader never sees half a message
         return "250 Message accepted"

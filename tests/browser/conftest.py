@@ -6,6 +6,8 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import count, islice
 from typing import Any
 
 import pytest
@@ -21,6 +23,10 @@ SIZES = {"1280": {"width": 1280, "height": 900}, "390": {"width": 390, "height":
 TIMEOUT = 120_000
 expect.set_options(timeout=TIMEOUT)  # by itself it gives a page five seconds
 SESSION = pytest.mark.asyncio(loop_scope="session")
+TODAY = datetime.now(UTC).date()
+DAYS = count(5)
+HOLIDAYS = ((12, 25), (1, 1))
+"""Of the demo, by month and day."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -38,6 +44,19 @@ def served(clinic_template: str, tmp_path_factory: pytest.TempPathFactory) -> It
     frontend.build(print)
     with serving(clinic_template, tmp_path_factory.mktemp("mail")) as web:
         yield web
+
+
+def open_day(number: int) -> date:
+    """The Tuesday of this number among those ahead that are no holiday of the demo: each number has its own."""
+    first = TODAY + timedelta(days=(1 - TODAY.weekday()) % 7)
+    tuesdays = (first + timedelta(weeks=week) for week in count())
+    return next(islice((day for day in tuesdays if (day.month, day.day) not in HOLIDAYS), number, None))
+
+
+@pytest.fixture
+def day() -> date:
+    """A day that no other test of this worker uses: the web is shared."""
+    return open_day(next(DAYS))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -118,6 +118,7 @@ async def test_a_taken_time_offers_the_three_nearest(browser: Browser, served: S
             await person.open("/doctor/expertise")
             await choose(person.page, "Cardiology")
             await choose(person.page, "Mina Sato")
+            await expect(person.page.locator("h1")).to_have_text("When?")
             await go_to(person.page, day)
         await first.page.get_by_role("button", name="12:00").first.click()
         await expect(first.page.locator("h1")).to_have_text("For whom?")

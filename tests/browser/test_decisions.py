@@ -29,6 +29,7 @@ async def test_a_table_is_drawn_checked_and_deployed_with_the_process_that_names
         await expect(page.locator("td.rule-index")).to_have_count(1)
         await page.get_by_role("button", name="Save draft").click()
         await expect(page.locator("#saved")).to_contain_text("Draft saved")
+        await page.wait_for_url("**/edit")
         key = page.url.split("/")[-2]
         draft = served.call("GET", f"/drafts/{key}", "modeler")
         assert "<rule " in draft["xml"]

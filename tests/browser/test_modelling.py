@@ -191,6 +191,7 @@ async def draw_table(person: Person) -> str:
     await expect(page.locator("#verdict")).to_have_text("No problem was found.")
     await page.get_by_role("button", name="Save draft").click()
     await expect(page.locator("#saved")).to_contain_text("Draft saved")
+    await page.wait_for_url("**/edit")
     return f"Decision_{page.url.split('/')[-2]}"
 
 
@@ -382,6 +383,7 @@ async def test_a_process_is_drawn_checked_tried_deployed_run_changed_compared_an
         await mend(page, ids)
         await page.keyboard.press("Control+s")
         await expect(page.locator("#saved")).to_contain_text("Draft saved")
+        await page.wait_for_url("**/edit")
         process = page.url.split("/")[-2]
         await try_out(page, process, ids)
         await page.get_by_role("button", name="Compare").click()

@@ -9,8 +9,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests import drawing
-from tests.browser.conftest import somebody
-from tests.browser.test_schedule import open_day
+from tests.browser.conftest import open_day, somebody
 from tests.serving import APPOINTMENT, Served, visit
 from tests.waiting import until
 

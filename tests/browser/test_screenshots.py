@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
 
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import somebody
-from tests.browser.test_schedule import open_day
 from tests.serving import APPOINTMENT, Served
 
-DAY = open_day(9)
 DRAWING = Path(__file__).resolve().parents[2] / "bpmn/spiff/appointment.bpmn"
 VISITS = """
     insert into appointment (ticketid, patientid, docid, priority_level, date_scheduled, time_scheduled, consult_hrs,
@@ -91,15 +91,29 @@ async def test_the_pages_of_versions_can_be_pictured(browser: Browser, served: S
     assert taken(folder) >= set(pages)
 
 
-async def test_the_front_desks_pages_can_be_pictured(browser: Browser, served: Served, tmp_path: Path) -> None:
+@pytest_asyncio.fixture(loop_scope="session")
+async def busy(served: Served, day: date) -> AsyncIterator[date]:
+    """A day of six doctors with visits in all states, while three wait; it is empty again afterwards."""
+    await served.rows(VISITS, day)
+    await served.rows(WAITING, day)
+    yield day
+    # Who has withdrawn is offered nothing more: the relay would put an offer between the next two.
+    await served.rows("update waiting_entry set state = 'withdrawn' where patientid between 36 and 38")
+    await served.rows("delete from slot_offer where entry_id in (select id from waiting_entry where patientid > 35)")
+    await served.rows("delete from waiting_entry where patientid between 36 and 38")
+    await served.rows("delete from appointment where ticketid like 'PIC-%'")
+
+
+async def test_the_front_desks_pages_can_be_pictured(
+    browser: Browser, served: Served, tmp_path: Path, busy: date
+) -> None:
     folder = Path(os.environ.get("DAMS_SCREENSHOTS", tmp_path))
-    await _fill(served, DAY)
     pages = {
-        "schedule": ("staff", f"/schedule?day={DAY}"),
+        "schedule": ("staff", f"/schedule?day={busy}"),
         "visit": ("staff", "/schedule/visits/PIC-20"),
         "waiting": ("staff", "/waiting"),
         "patient": ("doctor", "/patients/1"),
-        "sheet": ("staff", f"/schedule/sheet?day={DAY}"),
+        "sheet": ("staff", f"/schedule/sheet?day={busy}"),
         "admin": ("admin", "/admin"),
     }
     for name, (user, path) in pages.items():
@@ -108,7 +122,7 @@ async def test_the_front_desks_pages_can_be_pictured(browser: Browser, served: S
             await picture(await person.open(path), folder, name)
     phone = {
         "my-390": ("patient", "/my"),
-        "schedule-390": ("doctor", f"/schedule?day={DAY}"),
+        "schedule-390": ("doctor", f"/schedule?day={busy}"),
         "register-390": ("", "/register"),
     }
     for name, (user, path) in phone.items():
@@ -116,13 +130,4 @@ async def test_the_front_desks_pages_can_be_pictured(browser: Browser, served: S
             if user:
                 await person.sign_in(user)
             await picture(await person.open(path), folder, name, 390, 844)
-    await served.rows("delete from slot_offer where entry_id in (select id from waiting_entry where patientid > 35)")
-    await served.rows("delete from waiting_entry where patientid between 36 and 38")
-    await served.rows("delete from appointment where ticketid like 'PIC-%'")
     assert taken(folder) >= {*pages, *phone}
-
-
-async def _fill(served: Served, day: date) -> None:
-    """A busy day of six doctors in all states, and three who wait."""
-    await served.rows(VISITS, day)
-    await served.rows(WAITING, day)

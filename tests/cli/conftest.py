@@ -27,6 +27,8 @@ from tests.drawing import script, sequence, user_task
 from tests.serving import web_command
 
 SIGN_IN = "a-long-password"
+TIMEOUT = 150
+"""Seconds of a call: httpx gives up after five, which a busy machine needs for one password."""
 PEOPLE = {"admin": ["admin"], "staff": ["staff"], "doctor": ["doctor"], "modeler": ["modeler"], "ops": ["ops"]}
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import httpx
 
-from tests.cli.conftest import SIGN_IN, CommandLine
+from tests.cli.conftest import SIGN_IN, TIMEOUT, CommandLine
 from tests.drawing import field, script, sequence, user_task
 
 NOTHING = "nothing to say"
@@ -39,13 +39,16 @@ def test_an_error_ends_with_two_and_names_place_element_and_cure(dams: CommandLi
 def test_the_verdict_is_the_one_of_the_service(
     dams: CommandLine, service: tuple[str, str], visit: Path, broken: Path
 ) -> None:
-    token = httpx.post(f"{service[0]}/api/v1/token", json={"username": "modeler", "password": SIGN_IN}).json()
+    token = httpx.post(
+        f"{service[0]}/api/v1/token", json={"username": "modeler", "password": SIGN_IN}, timeout=TIMEOUT
+    ).json()
     for path, code in ((visit, 0), (broken, 2)):
         offline = dams("check", str(path), "--json", code=code).json()
         there = httpx.post(
             f"{service[0]}/api/v1/checks",
             files=[("file", (str(path), path.read_bytes()))],
             headers={"Authorization": f"Bearer {token['access_token']}"},
+            timeout=TIMEOUT,
         )
         assert offline == there.json()
 
@@ -63,7 +66,9 @@ def test_junit_the_service_and_the_editor_find_the_same_on_the_same_elements(
         "half": sequence("Half", user_task("Ask"))[:-30],
         "person": sequence("Person", user_task("Ask", attributes='camunda:assignee="ana, bo"')),
     }
-    token = httpx.post(f"{service[0]}/api/v1/token", json={"username": "modeler", "password": SIGN_IN}).json()
+    token = httpx.post(
+        f"{service[0]}/api/v1/token", json={"username": "modeler", "password": SIGN_IN}, timeout=TIMEOUT
+    ).json()
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     said: set[str] = set()
     for name, content in models.items():
@@ -71,7 +76,7 @@ def test_junit_the_service_and_the_editor_find_the_same_on_the_same_elements(
         path.write_bytes(content)
         there = [("file", (str(path), content))]
         draft = {"xml": content.decode(), "file": str(path)}
-        with httpx.Client(base_url=f"{service[0]}/api/v1", headers=headers, timeout=150) as client:
+        with httpx.Client(base_url=f"{service[0]}/api/v1", headers=headers, timeout=TIMEOUT) as client:
             checked = client.post("/checks", files=there).json()["problems"]
             drawn = client.post("/drafts/checks", json=draft).json()
         code = max((2 if one["severity"] == "error" else 1 for one in checked), default=0)

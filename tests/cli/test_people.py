@@ -10,7 +10,7 @@ import pytest
 from app.cli.people import ROLES
 from app.db import people
 from app.web.api.users import Role
-from tests.cli.conftest import PEOPLE, CommandLine
+from tests.cli.conftest import PEOPLE, TIMEOUT, CommandLine
 
 pytestmark = pytest.mark.slow
 NEW = "another-long-password"
@@ -18,7 +18,7 @@ NEW = "another-long-password"
 
 def signs_in(dams: CommandLine, username: str, password: str = NEW) -> bool:
     body = {"username": username, "password": password}
-    return httpx.post(f"{dams.url}/api/v1/token", json=body).status_code == 200
+    return httpx.post(f"{dams.url}/api/v1/token", json=body, timeout=TIMEOUT).status_code == 200
 
 
 def test_command_api_and_database_know_the_same_roles() -> None:

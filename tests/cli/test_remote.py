@@ -17,7 +17,7 @@ import pytest
 from app.cli.__main__ import gather
 from app.core.settings import ROOT
 from app.dev.state import free_ports
-from tests.cli.conftest import SIGN_IN, CommandLine
+from tests.cli.conftest import SIGN_IN, TIMEOUT, CommandLine
 
 
 def logins(dams: CommandLine) -> Path:
@@ -97,7 +97,9 @@ def test_an_address_that_is_none_is_a_misuse(dams: CommandLine) -> None:
 
 @pytest.mark.slow
 def test_dams_url_and_dams_token_serve_a_pipeline(dams: CommandLine) -> None:
-    token = httpx.post(f"{dams.url}/api/v1/token", json={"username": "ops", "password": SIGN_IN}).json()
+    token = httpx.post(
+        f"{dams.url}/api/v1/token", json={"username": "ops", "password": SIGN_IN}, timeout=TIMEOUT
+    ).json()
     environment = {"DAMS_URL": dams.url, "DAMS_TOKEN": token["access_token"]}
     assert isinstance(dams("outbox", "--json", **environment).json(), list)
 

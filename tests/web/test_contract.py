@@ -15,6 +15,8 @@ from tests.serving import API, Served, serving
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 SECONDS = "50"
+TIMEOUT = 150
+"""Of each call, in seconds: how long an answer takes tells about the machine."""
 BY_AN_ENGINE = (
     *("/login/user/add", "/login/list/count", "/admin/doc/stats", "/admin/reports/create"),
     *("/appointment/doctor", "/appointment/details", "/appointment/close", "/appointment/schedule"),
@@ -38,23 +40,26 @@ def web(clinic_template: str, tmp_path: Path) -> Iterator[Served]:
 
 def test_whatever_is_sent_gets_a_documented_answer(web: Served, tmp_path: Path) -> None:
     given = {"username": "admin", "password": PASSWORD_OF_ALL}
-    token = httpx.post(f"{web.url}{API}/token", json=given).json()["access_token"]
+    token = httpx.post(f"{web.url}{API}/token", json=given, timeout=TIMEOUT).json()["access_token"]
     bearer = {"Authorization": f"Bearer {token}"}
     command = [str(Path(sysconfig.get_path("scripts")) / "schemathesis"), "run", f"{web.url}{API}/openapi.json"]
     command += ["--header", f"Authorization: Bearer {token}", "--checks", CHECKS, "--max-time", SECONDS]
     command += ["--phases", "examples,coverage,fuzzing", "--continue-on-failure", "--no-color"]
+    command += ["--request-timeout", str(TIMEOUT), "--suppress-health-check", "too_slow"]
     command += [part for path in (*BY_AN_ENGINE, *SIGN_OUT) for part in ("--exclude-path", path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     # Each call is also made without the token, so a 401 in the report is none of ours as long as this one is not.
-    assert httpx.get(f"{web.url}{API}/tasks", headers=bearer).status_code == 200, "the token was lost on the way"
+    assert httpx.get(f"{web.url}{API}/tasks", headers=bearer, timeout=TIMEOUT).status_code == 200, (
+        "the token was lost on the way"
+    )
 
 
 def test_the_document_describes_every_call_and_every_status_that_people_rely_on(web: Served) -> None:
-    document = httpx.get(f"{web.url}{API}/openapi.json").json()
+    document = httpx.get(f"{web.url}{API}/openapi.json", timeout=TIMEOUT).json()
     assert document["openapi"].startswith("3.1")
     complete = document["paths"][f"{API}/tasks/{{task_id}}/complete"]["post"]
     assert {"200", "400", "401", "404", "409", "413", "422", "503", "504"} <= set(complete["responses"])
     problem = document["components"]["schemas"]["ProblemDocument"]
     assert {"type", "title", "status", "detail", "code"} <= set(problem["required"])
-    assert "POST" in httpx.get(f"{web.url}{API}/docs").text
+    assert "POST" in httpx.get(f"{web.url}{API}/docs", timeout=TIMEOUT).text

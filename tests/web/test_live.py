@@ -115,8 +115,8 @@ async def test_who_only_looks_is_not_kept_signed_in(web: Served) -> None:
 def test_a_web_that_stops_lets_go_of_those_who_look(clinic_template: str, tmp_path: Path) -> None:
     with serving(clinic_template, tmp_path) as own, reader(own, "staff") as browser:
         case = own.start()["case"]
-        began = time.monotonic()
         with followed(browser, case, shown(browser, case)) as lines:
+            began = time.monotonic()
             own.process.send_signal(signal.SIGTERM)
             assert [line for line in lines if line.startswith("id:")] == []  # it ends, and is whole
         assert own.process.wait(60) == 0
