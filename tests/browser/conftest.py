@@ -42,7 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def served(clinic_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The web that all browser tests of this worker share: make the instances that a test needs, count none."""
     frontend.build(print)
-    with serving(clinic_template, tmp_path_factory.mktemp("mail")) as web:
+    # Who was signed in by one test (`be`) still is when another needs them, however long the others took.
+    with serving(clinic_template, tmp_path_factory.mktemp("mail"), DAMS_SECURITY__SESSION_MINUTES="600") as web:
         yield web
 
 

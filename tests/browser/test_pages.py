@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 
 from tests import drawing
 from tests.browser.conftest import open_day, somebody
-from tests.serving import APPOINTMENT, Served, visit
+from tests.serving import APPOINTMENT, Served
 from tests.waiting import until
 
 OPEN_DAY = open_day(2)
@@ -179,29 +179,6 @@ async def test_a_move_under_way_is_followed_without_the_page_being_loaded_again(
         await expect(page.get_by_role("region", name="What stayed")).to_contain_text("Map it to an element")
         assert await page.evaluate("window.stays")
         assert await person.faults() == []
-
-
-async def test_a_drawing_on_a_phone_is_large_enough_to_read_and_shows_where_the_token_is(
-    browser: Browser, served: Served
-) -> None:
-    begun = served.start()
-    for entries in list(visit().values())[:3]:
-        begun = served.complete(begun["tasks"][0]["id"], **entries)
-    async with somebody(browser, served, "390") as person:
-        await person.be("staff")
-        page = await person.open(f"/cases/{begun['case']}")
-        box, token = page.locator("[data-xml]"), page.locator(".djs-element.current")
-        await expect(token).to_be_in_viewport()
-        around, own = await box.bounding_box(), await token.bounding_box()
-        assert around is not None
-        assert own is not None
-        assert around["x"] < own["x"] < own["x"] + own["width"] < around["x"] + around["width"]
-        assert own["width"] > 100 * 0.55  # of the 100 that a task is wide
-        logo = await page.locator(".bjs-powered-by").bounding_box()
-        assert logo is not None
-        assert around["x"] < logo["x"] < around["x"] + around["width"]
-        assert await person.faults() == []
-        assert await person.overflow() <= 0
 
 
 async def test_a_ticked_box_looks_ticked(browser: Browser, served: Served) -> None:

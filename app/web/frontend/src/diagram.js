@@ -25,9 +25,19 @@ function scrollTo(box, canvasBox, canvas, element) {
   keep();
 }
 
+// The file of the model, or nothing: the server's own drawing stays where it does not come.
+async function asked(address) {
+  try {
+    const answer = await fetch(address, { credentials: "same-origin" });
+    return answer.ok ? await answer.text() : "";
+  } catch {
+    return ""; // the server is away, or so is whoever looked
+  }
+}
+
 async function draw(box) {
-  const answer = await fetch(box.dataset.xml, { credentials: "same-origin" });
-  if (!answer.ok) return;
+  const xml = await asked(box.dataset.xml);
+  if (!xml) return;
   const canvasBox = document.createElement("div");
   canvasBox.className = "canvas";
   const viewer = new NavigatedViewer({
@@ -38,7 +48,7 @@ async function draw(box) {
   const plain = box.querySelector(".plain-diagram");
   box.append(canvasBox);
   try {
-    await viewer.importXML(await answer.text());
+    await viewer.importXML(xml);
   } catch {
     canvasBox.remove(); // a file without a drawing: the server's own stays
     return;

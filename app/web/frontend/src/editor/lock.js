@@ -26,7 +26,7 @@ export function lock(box) {
   hold();
   setInterval(() => !document.hidden && hold(), say.every * 1000);
   document.addEventListener("visibilitychange", () => !document.hidden && hold());
-  addEventListener("pagehide", () => ask(address, "DELETE", { tab }, undefined, true));
+  addEventListener("pagehide", () => ask(address, "DELETE", { tab }, undefined, true).catch(() => {})); // it ends by itself, too
   return { tab, taking };
 }
 
