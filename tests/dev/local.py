@@ -21,6 +21,7 @@ from app.core.settings import ROOT
 from app.dev.service import Wanted
 from app.dev.services import services
 from app.dev.state import State, free_ports
+from tests.waiting import SECONDS
 
 MARK = "TEST_OF_DAMS"
 PASSWORD = "demo-of-the-tests"
@@ -123,7 +124,7 @@ class Local:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(120)
+                self.process.wait(SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

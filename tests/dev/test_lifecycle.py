@@ -15,7 +15,7 @@ import pytest
 
 from app.dev.service import addresses
 from tests.dev.local import SLOW, SMALL, Local, page, terminal, without_workers
-from tests.waiting import wait_until
+from tests.waiting import SECONDS, wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(1200)]
 
@@ -55,7 +55,7 @@ def test_a_terminal_shows_a_live_table_and_ctrl_c_leaves_no_process(small: Local
         process = small.start(slave)
         wait_until(small.is_up)
         os.kill(process.pid, signal.SIGINT)
-        assert process.wait(120) == 0
+        assert process.wait(SECONDS) == 0
         assert small.processes() == []
         wait_until(lambda: b"stopped" in shown)
     text = shown.decode(errors="replace")  # what is read may end within a character
@@ -72,7 +72,7 @@ def test_down_leaves_no_process_and_the_next_up_finds_the_data_as_it_was(small: 
     sql(small, "insert into candidate_group (name) values ('kept') returning id")
     down = small.run("down")
     assert (down.returncode, down.stdout) == (0, "stopped\n")
-    assert process.wait(60) == 0
+    assert process.wait(SECONDS) == 0
     assert small.processes() == []
     assert small.run("down").stdout == "nothing runs on this state\n"
 
