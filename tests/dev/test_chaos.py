@@ -166,6 +166,21 @@ async def test_a_cut_that_resets_breaks_what_is_open() -> None:
         await ended(writer)
 
 
+async def test_an_answer_that_is_lost_was_asked_for_and_ends_its_connection() -> None:
+    async with echoing() as line:
+        reader, writer = await asyncio.open_connection("127.0.0.1", line.port)
+        line.lose()
+        writer.write(b"once")
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        assert line.loses is False  # the server has answered
+        reader, again = await asyncio.open_connection("127.0.0.1", line.port)
+        again.write(b"twice")
+        assert await reader.readexactly(5) == b"twice"
+        await ended(writer)
+        await ended(again)
+
+
 def test_a_cut_meets_the_lines_to_a_server_and_those_from_a_worker() -> None:
     made = {(client, server): Line(0, 0) for client in ("relay", "celery") for server in ("redis", "postgresql")}
     made["users", "web"] = Line(0, 0)

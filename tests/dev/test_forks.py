@@ -27,6 +27,7 @@ from app.dev.supervisor import Supervisor
 from tests.dev import forked
 from tests.dev.test_run import holds, lives, shows, supervising, yes
 
+pytestmark = pytest.mark.xdist_group("forks")  # one of them touches the file that the others have forked
 MODULE, FORKED = "tests.dev.forked", Path(forked.__file__)
 
 

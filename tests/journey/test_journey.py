@@ -201,6 +201,7 @@ async def _travelled(clinic: Clinic, folder: Path) -> None:
         while crowd.ended < crowd.number:
             line.cut(reset=True)
             line.mend()
+            line.lose()
             await asyncio.sleep(0.5)
 
     async with asyncio.TaskGroup() as tasks:

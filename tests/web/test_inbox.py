@@ -44,6 +44,18 @@ def test_filters_stand_in_the_address_with_their_counts(
     assert options == ["mine and my groups' (2)", "only mine (1)", "nobody's yet (1)", "late (1)", "urgent (1)"]
 
 
+def test_processes_of_one_name_are_told_apart_where_they_are_started(
+    caller: Callable[[str], Caller], visitor: Callable[[str], Visitor]
+) -> None:
+    for process in ("First", "Second"):
+        caller("modeler").deploy(URGENT.replace(b'id="Urgent"', f'id="{process}"'.encode()))
+    page = html.fromstring(visitor("staff").get("/home").text)
+    buttons = {text.strip() for text in page.xpath("//section[@aria-label='Start']//button/text()")}
+    assert buttons >= {"Urgent (First)", "Urgent (Second)", "Doctor's Appointment"}
+    chosen = {text.strip() for text in page.xpath("//select[@name='process']/option/text()")}
+    assert chosen >= {"Urgent (First)", "Urgent (Second)", "Doctor's Appointment"}
+
+
 async def test_a_task_is_given_to_a_colleague_who_may_do_it(
     caller: Callable[[str], Caller], visitor: Callable[[str], Visitor]
 ) -> None:

@@ -15,7 +15,7 @@ class Line:
 
     def __init__(self, port: int, target: int) -> None:
         self.port, self.target = port, target
-        self.is_cut = False
+        self.is_cut = self.loses = False
         self._server: asyncio.Server | None = None
         self._ends: set[_End] = set()
         self._joining: set[asyncio.Task[None]] = set()
@@ -49,6 +49,10 @@ class Line:
         for end in list(self._ends):
             end.go_on()
 
+    def lose(self) -> None:
+        """The next answer is lost with its connection: what was asked for is done, and who asked hears nothing."""
+        self.loses = True
+
     def add(self, end: _End) -> None:
         self._ends.add(end)
 
@@ -64,7 +68,7 @@ class Line:
     async def _join(self, near: _Near) -> None:
         loop = asyncio.get_running_loop()
         try:
-            _transport, far = await loop.create_connection(lambda: _End(self), "127.0.0.1", self.target)
+            _transport, far = await loop.create_connection(lambda: _Far(self), "127.0.0.1", self.target)
         except OSError:
             near.break_off()  # nobody listens there: who connected sees its connection end
             return
@@ -128,6 +132,19 @@ class _End(asyncio.Protocol):
     def break_off(self) -> None:
         if self.transport is not None:
             self.transport.abort()
+
+
+class _Far(_End):
+    """The side of the server."""
+
+    def data_received(self, data: bytes) -> None:
+        if not self._line.loses:
+            super().data_received(data)
+            return
+        self._line.loses = False
+        self.break_off()
+        if self.other is not None:
+            self.other.break_off()
 
 
 class _Near(_End):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -59,6 +60,7 @@ async def show() -> str:
         counts=counts,
         chosen=chosen,
         startable=startable,
+        shared={name for name, number in Counter(row.name for row in startable).items() if number > 1},
         upcoming=upcoming,
         more=_more(chosen, page.next),
     )
