@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli import output
+from app.cli import ending, output
 from app.cli.connection import Connection, local, remote
 from app.cli.groups import Commands
 from app.core.root import ROOT
@@ -131,7 +131,7 @@ def flow(web_workers: int, running: bool, url: str | None, folder: Path, as_json
 
     given = {"count": load["clients"], "seconds": load["seconds"], "warm_up": load["warm_up"]}
     try:
-        figures = asyncio.run(_flow(web_workers, running, url, folder, given))
+        figures = ending.run(_flow(web_workers, running, url, folder, given))
     except DidNotStart as error:
         raise click.ClickException(str(error)) from error
     figures["cpu_ms"] = _sum(figures.get("web_cpu_ms"), figures.get("postgresql_cpu_ms"))
@@ -176,7 +176,7 @@ def migration(instances: int, as_json: bool) -> None:
     from app.bench.place import DidNotStart
 
     try:
-        figures = asyncio.run(_migration(instances))
+        figures = ending.run(_migration(instances))
     except DidNotStart as error:
         raise click.ClickException(str(error)) from error
     _print(figures, MIGRATION_LINES, as_json)
@@ -217,7 +217,7 @@ def outbox(rows: int, seconds: float, as_json: bool) -> None:
     from app.bench.place import DidNotStart
 
     try:
-        figures = asyncio.run(_outbox(rows, seconds))
+        figures = ending.run(_outbox(rows, seconds))
     except DidNotStart as error:
         raise click.ClickException(str(error)) from error
     _print(figures, OUTBOX_LINES, as_json)
@@ -254,7 +254,7 @@ def pages(patients: int, appointments: int, rounds: int, as_json: bool) -> None:
     from app.bench.place import DidNotStart
 
     try:
-        figures = asyncio.run(_pages(patients, appointments, rounds))
+        figures = ending.run(_pages(patients, appointments, rounds))
     except DidNotStart as error:
         raise click.ClickException(str(error)) from error
     if as_json:

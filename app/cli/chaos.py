@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from app.cli import output
+from app.cli import ending, output
 
 if TYPE_CHECKING:
     from app.dev.chaos.cells import Cell
@@ -144,9 +143,9 @@ def _run(
     try:
         if work is not None:
             click.echo(f"seed {seed}; starting a service", err=True)
-            outcome = asyncio.run(work)
+            outcome = ending.run(work)
         for name in races:
-            verdicts.append(asyncio.run(alone(name, size)))
+            verdicts.append(ending.run(alone(name, size)))
             click.echo(verdicts[-1].line(), err=True)
     except (DidNotStart, GivenUp) as error:
         raise click.ClickException(str(error)) from error
@@ -188,9 +187,9 @@ def _controls(guards: list[str], size: int | None, file: Path | None, *, guarded
 
     try:
         if guarded:
-            verdicts = asyncio.run(every(guards, tell))
+            verdicts = ending.run(every(guards, tell))
         else:
-            verdicts = [asyncio.run(alone(CONTROLS[guard].race, size, guard)) for guard in guards]
+            verdicts = [ending.run(alone(CONTROLS[guard].race, size, guard)) for guard in guards]
             tell(verdicts[-1])
     except (DidNotStart, GivenUp) as error:
         raise click.ClickException(str(error)) from error
