@@ -54,6 +54,7 @@ async def zeebe(gateway: str, database_url: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DAMS_ZEEBE__ADDRESS", gateway)
     monkeypatch.setenv("DAMS_ZEEBE__CALL_SECONDS", "100")  # the tests share a small machine
     monkeypatch.setenv("DAMS_ZEEBE__STALE_SECONDS", "240")
+    monkeypatch.setattr(broker, "HEALTH_SECONDS", 60.0)
     settings.cache_clear()
     yield gateway
     await broker.close()

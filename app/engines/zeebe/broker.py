@@ -58,6 +58,8 @@ AWAY = (
 """What a call raises while the broker is down, has no leader yet, or refuses work because it has too much."""
 
 
+HEALTH_SECONDS = 2.0
+"""A broker's word on itself takes no longer, or it is away."""
 RESULT_MS = 24 * 3600 * 1000
 """How long the gateway keeps a call that waits for a result: longer than whoever asked, because Zeebe 8.5 closes the
 connection to the broker under one call that runs out of time, and all other calls on it fail with it."""
@@ -164,9 +166,9 @@ async def close() -> None:
 
 
 async def answers() -> bool:
-    """Whether a healthy leader serves some partition, asked within two seconds."""
+    """Whether a healthy leader serves some partition, asked within :data:`HEALTH_SECONDS`."""
     try:
-        topology = await asyncio.wait_for(_link().client.topology(), 2)
+        topology = await asyncio.wait_for(_link().client.topology(), HEALTH_SECONDS)
     except (*AWAY, TimeoutError):
         return False
     partitions = [partition for broker in topology.brokers for partition in broker.partitions]
