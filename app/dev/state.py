@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import socket
-import tempfile
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -232,8 +231,11 @@ def _claim(port: int) -> bool:
 
 @cache
 def _claims() -> int:
-    """The file in which a byte is locked for each port. It stays open: to close it would free them all."""
-    path = Path(tempfile.gettempdir()) / f"dams-ports-{os.getuid()}"
+    """The file in which a byte is locked for each port. It stays open: to close it would free them all.
+
+    It is empty, and the same for every process of the account: `TMPDIR` may be another for each.
+    """
+    path = f"/tmp/dams-ports-{os.getuid()}"  # noqa: S108 - empty, and a link there is not followed
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
