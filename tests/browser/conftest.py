@@ -129,8 +129,10 @@ async def somebody(browser: Browser, web: Served, size: str = "1280", **further:
     thrown: list[str] = []
     page.on("pageerror", lambda error: thrown.append(str(error)))
     page.on("console", lambda said: thrown.append(said.text) if "Content Security Policy" in said.text else None)
-    yield Person(page, context, web)
-    await context.close()
+    try:
+        yield Person(page, context, web)
+    finally:
+        await context.close()  # the page of a test that failed would hold its locks and streams under the next
     assert thrown == []
 
 

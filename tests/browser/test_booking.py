@@ -97,6 +97,7 @@ async def test_back_reload_and_a_dead_session_are_safe(browser: Browser, served:
         await page.go_back()
         await expect(page.locator("h1")).to_have_text("Which doctor?")
         await choose(page, "Lucas Moreau")
+        await expect(page.locator("h1")).to_have_text("When?")
         await expect(page.get_by_text("Lucas Moreau")).to_be_visible()
         where = page.url
         await person.context.clear_cookies()

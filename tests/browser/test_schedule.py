@@ -65,6 +65,7 @@ async def test_time_is_blocked_and_given_back(desk: Person, day: date) -> None:
     await page.get_by_label("Until time").fill("10:00")
     await page.get_by_label("Reason").fill("Training")
     await page.get_by_role("button", name="Block this time").click()
+    await expect(page.get_by_role("status").first).to_contain_text("The time is blocked.")
     await page.goto(f"{desk.web.url}/schedule?day={day}&doctor=HSP-201")
     await expect(page.locator(".visit.block")).to_contain_text("Training")
     await page.get_by_role("button", name=re.compile("^Unblock")).click()

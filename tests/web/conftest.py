@@ -19,6 +19,7 @@ from app.clinic import accounts
 from app.core.loop import loop_thread
 from app.core.settings import settings
 from app.db.session import reading
+from app.engines import broker
 from app.web import throttle
 from app.web.factory import create_app
 from tests.conftest import CHEAP_HASHES, PASSWORD, PASSWORD_OF_ALL, REDIS, own_database
@@ -77,7 +78,9 @@ def _counts(monkeypatch: pytest.MonkeyPatch, worker_id: str, _settings: None) ->
     monkeypatch.setenv("DAMS_CELERY__BROKER_URL", "redis://127.0.0.1:1/0")  # no worker works for these tests
     monkeypatch.setenv("DAMS_PIPELINES__ANSWER_SECONDS", "0.1")
     settings.cache_clear()
+    broker.forget()  # a client has the broker of the settings that it was made with, here and in the tests after this
     yield
+    broker.forget()
     loop_thread.run(throttle.forget())
 
 
