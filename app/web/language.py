@@ -29,6 +29,8 @@ from app.core.settings import ROOT
 FOLDER = ROOT / "app/web/translations"
 LANGUAGES = {"en": "English", "es": "Español"}
 COOKIE = "dams_language"
+DRAWING = "drawing"
+"""The context of entries that pages hand to the libraries of the editor."""
 _LETTER = re.compile(r"[^\W\d_]{2}")
 _SHOWN = re.compile(r'(?<= )(?P<name>aria-label|placeholder|title|alt|data-label|data-say-\w+)="(?P<text>[^"]*)"')
 _PLACE = re.compile(r"%\((\w+)\)s")
@@ -56,6 +58,16 @@ def catalogue(language: str) -> NullTranslations:
         write_mo(compiled, read_po(file, locale=language))
     compiled.seek(0)
     return Translations(compiled)
+
+
+@lru_cache(maxsize=8)
+def drawing(language: str) -> dict[str, str]:
+    """The words of the drawing tools: text as their libraries ask for it → text; empty where English is read."""
+    path = FOLDER / language / "messages.po"
+    if not path.exists():
+        return {}
+    with path.open("rb") as file:
+        return {str(one.id): str(one.string) for one in read_po(file, locale=language) if one.context == DRAWING}
 
 
 class _Words(Domain):

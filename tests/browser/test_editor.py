@@ -240,6 +240,28 @@ async def test_names_are_chosen_in_the_panel_not_typed(browser: Browser, served:
         assert "<bpmn:script>add_days(day, count)</bpmn:script>" in saved
 
 
+async def test_palette_menus_and_panel_speak_the_readers_language(browser: Browser, served: Served) -> None:
+    path = begin(served, "Spoken")
+    async with somebody(browser, served) as person:
+        await person.sign_in("modeler")
+        await person.page.get_by_role("button", name="Español").click()
+        page = await editor(person, path)
+        tool = page.locator('.djs-palette .entry[data-action="hand-tool"]')
+        await expect(tool).to_have_accessible_name("Herramienta mano")
+        await shape(page, "ask").click()
+        pad = page.locator('.djs-context-pad .entry[data-action="append.end-event"]')
+        await expect(pad).to_have_accessible_name("Añadir evento de fin")
+        general = page.locator(".bio-properties-panel-group-header-title", has_text="Documentación")
+        await expect(general.first).to_be_visible()
+        await append(page, "replace")
+        await expect(page.locator(".djs-popup-search input")).to_be_focused()
+        await page.keyboard.type("servicio")
+        await expect(page.locator(".djs-popup .entry.selected")).to_contain_text("Tarea de servicio")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_label("Quién hace el trabajo")).to_be_visible()
+        assert await person.faults() == []
+
+
 async def test_a_token_runs_to_the_end_and_both_switches_take_mouse_and_key(browser: Browser, served: Served) -> None:
     path = begin(served, "Simulated")
     async with somebody(browser, served) as person:

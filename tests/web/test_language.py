@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_dates_follow_the_language(visitor: Callable[[str], Visitor]) -> None:
     assert first == "Mon 1 Mar 2027"
     desk.post("/language", language="es")
     assert html.fromstring(desk.get(f"{at}&from=2027-03-01").text).xpath("string(//legend)") == "lun 1 mar 2027"
+
+
+def test_the_editor_is_given_the_words_of_its_libraries(visitor: Callable[[str], Visitor]) -> None:
+    person = visitor("modeler")
+    english = html.fromstring(person.get("/models/new").text)
+    assert english.xpath("//section[@id='editor']/@data-words") == []
+    person.post("/language", language="es")
+    [given] = html.fromstring(person.get("/models/new").text).xpath("//section[@id='editor']/@data-words")
+    words = json.loads(given)
+    assert (words["Append task"], words["<none>"]) == ("Añadir tarea", "<ninguno>")
+    place = re.compile(r"{\w+}")
+    assert [text for text, said in words.items() if place.findall(text) != place.findall(said)] == []
+    assert "drawing" not in words  # a word of the pages
 
 
 @pytest.mark.parametrize(

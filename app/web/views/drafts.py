@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask_babel import get_locale
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.core.errors import Conflict, Invalid, NotFound
@@ -17,6 +18,7 @@ from app.engines.drafts import Draft, Engine
 from app.engines.locks import Lock
 from app.engines.spiff import models
 from app.engines.spiff.models import StoredModel
+from app.web import language
 from app.web.blanks import blank
 from app.web.security import actor, allow
 from app.web.sketch import Sketch
@@ -158,4 +160,12 @@ def _revision() -> int:
 
 def _page(opened: Drawing, lock: Lock, *, error: Exception | None = None) -> str:
     every = locks.SECONDS // 3
-    return render_template("editor.html", opened=opened, sketch=Sketch(opened.xml), lock=lock, error=error, every=every)
+    return render_template(
+        "editor.html",
+        opened=opened,
+        sketch=Sketch(opened.xml),
+        lock=lock,
+        error=error,
+        every=every,
+        words=language.drawing(str(get_locale() or "en")),
+    )

@@ -10,6 +10,7 @@ import minimap from "diagram-js-minimap";
 import simulation from "bpmn-js-token-simulation";
 import { names } from "./names.js";
 import { reachable, shades } from "./simulating.js";
+import { spoken } from "./words.js";
 
 const PALETTE = 120; // pixels that it takes on the left
 const MARGIN = 20;
@@ -24,7 +25,7 @@ export async function open(box, container, panel) {
     container,
     propertiesPanel: { parent: panel },
     textRenderer: { defaultStyle: { fontSize: 11 }, externalStyle: { fontSize: 9.5 } },
-    additionalModules: [BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, CreateAppendAnythingModule, minimap, simulation, shades, ...modules, names(box)],
+    additionalModules: [BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, CreateAppendAnythingModule, minimap, simulation, shades, ...modules, names(box), spoken(box)],
     moddleExtensions,
   });
   const get = (name) => modeler.get(name);
