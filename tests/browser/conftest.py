@@ -69,6 +69,19 @@ async def browser() -> AsyncIterator[Browser]:
         await running.close()
 
 
+HELD = """async () => {
+    const { fetch } = window;
+    let over;
+    const then = new Promise((resolve) => (over = resolve));
+    window.fetch = (...given) => then.then(() => fetch(...given));
+    try {
+        return await axe.run(document, { resultTypes: ["violations"] });
+    } finally {
+        window.fetch = fetch;
+        over();
+    }
+}"""
+"""axe looks at a page rule by rule: a part that renews itself meanwhile would be judged when it is no longer there."""
 _known: dict[tuple[str, str], list[Any]] = {}
 
 
@@ -112,7 +125,7 @@ class Person:
         """What axe finds wrong with the page as it is now."""
         source = chromium.axe(print).read_text()
         await self.page.evaluate(source)  # through the debugger: the page's own policy forbids it
-        found = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found = await self.page.evaluate(HELD)
         return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
 
     async def overflow(self) -> int:
