@@ -114,7 +114,7 @@ async def test_what_it_forked_dies_with_the_forkserver_and_all_begin_again(state
         server.kill()
         await told(state, count=2)
         await told(state, "two", count=2)
-        assert not any(lives(pid) for pid in before)
+        await holds(lambda: not any(lives(pid) for pid in before))
         assert forkserver(one.runs["one"]) != server
 
 
