@@ -20,6 +20,7 @@ import asyncpg
 import httpx
 from flask import Flask
 
+from app.core.lifetime import VARIABLE
 from app.core.settings import settings
 from app.dev.state import free_ports
 from app.web.factory import create_app
@@ -153,6 +154,7 @@ def serving(template: str, mail: Path, **further: str) -> Iterator[Served]:
         "DAMS_WEB__DEMO": "true",
         "DAMS_WEB__SECURE_COOKIES": "false",
         "DAMS_WEB__TEST_CLOCK": "true",
+        VARIABLE: "yes",  # a run that is killed leaves no worker of the web behind
         # The webs of a run count in one Redis, and their tests sign in as the same few people.
         "DAMS_SECURITY__SIGN_IN_TRIES": "1000",
         **CHEAP_HASHES,
