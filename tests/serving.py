@@ -10,7 +10,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from app.core.settings import settings
 from app.dev.state import free_ports
 from app.web.factory import create_app
 from tests.conftest import CHEAP_HASHES, PASSWORD, PASSWORD_OF_ALL, PATIENT, REDIS, SECRET, cluster, drop, running
+from tests.days import MONDAYS
 from tests.waiting import wait_until
 
 API = "/api/v1"
@@ -37,13 +37,13 @@ _weeks = itertools.count()
 def visit() -> dict[str, dict[str, str]]:
     """What the four forms of an appointment are filled with, by field; another free slot and ticket at every call."""
     number = next(_weeks)
-    day = date(2027, 3, 1) + timedelta(weeks=number % 80)
+    day = MONDAYS[number % len(MONDAYS)]
     return {
         "Doctor's Specialization Form": {"specialization": "Cardiology"},
         "List Specialized Doctors": {"docid": "HSP-200"},
         "Doctor's Availability Form": {
             "date_scheduled": day.isoformat(),
-            "time_scheduled": ("10:30", "09:30")[number // 80],
+            "time_scheduled": ("10:30", "09:30")[number // len(MONDAYS)],
         },
         "Patient Detail Form": {"patientid": "7", "ticketid": f"T-{100 + number}", "priority_level": "2"},
     }

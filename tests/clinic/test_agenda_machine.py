@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -23,8 +23,8 @@ from app.core.loop import loop_thread
 from app.db.care import LIVE
 from app.db.session import Session, dispose, reading, transaction
 from tests.clinic.conftest import DOCTOR, OTHER, fill
+from tests.days import MONDAY
 
-MONDAY = date(2027, 3, 1)
 TIMES = [time(9 + n // 2, 30 * (n % 2)) for n in range(6)]
 PEOPLE = [Actor(-n, f"desk{n}", f"Desk {n}", frozenset({"staff"})) for n in (1, 2)]
 DOCTORS, PATIENTS = (DOCTOR, OTHER), (1, 2, 3, 4, 5)

@@ -13,8 +13,7 @@ from app.clinic import local_time, slots
 from app.core.errors import Conflict, Invalid
 from app.db.session import Session, transaction
 from tests.clinic.conftest import DOCTOR, OTHER, fill, hours
-
-MONDAY = date(2027, 3, 1)
+from tests.days import MONDAY, sunday_of
 
 
 def at(hour: int, minute: int = 0, day: date = MONDAY) -> datetime:
@@ -80,7 +79,7 @@ async def test_a_holiday_has_no_slots_and_closing_time_ends_the_day(clinic: Sess
 
 
 async def test_hours_over_the_change_of_the_clock_lose_and_gain_an_hour(clinic: Session) -> None:
-    spring, autumn = date(2027, 3, 14), date(2027, 11, 7)
+    spring, autumn = sunday_of(3, 2), sunday_of(11, 1)
     await clinic.execute(text("update opening_hours set opens = time '00:00' where weekday = 6"))
     await hours(clinic, DOCTOR, 6, time(1), time(4), 60)
     assert await shown(clinic, spring) == ["01:00 free", "03:00 free"]

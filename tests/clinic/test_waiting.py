@@ -14,8 +14,8 @@ from app.core.actor import Actor
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.db.session import Session, transaction
 from tests.clinic.conftest import DOCTOR, fill
+from tests.days import MONDAY
 
-MONDAY = date(2027, 3, 1)
 DESK = Actor(0, "desk", "Desk", frozenset({"staff"}))
 
 

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import pytest
 
 from app.dev.state import free_ports
 from tests.conftest import PASSWORD, REDIS, RUN, running
+from tests.days import MONDAYS
 from tests.serving import Served, serving
 from tests.temporal import server as temporal_server
 from tests.temporal.conftest import namespace
@@ -92,7 +92,7 @@ class Clinic:
         view = self.web.start(PROCESS)
         for given in (
             {"specialization": "Cardiology", "docid": "HSP-200"},
-            {"date_scheduled": (date(2027, 3, 1) + timedelta(weeks=number)).isoformat(), "time_scheduled": "10:30"},
+            {"date_scheduled": MONDAYS[number].isoformat(), "time_scheduled": "10:30"},
             {"patientid": 7, "ticketid": ticket, "priority_level": 2},
         ):
             view = self.web.complete(view["tasks"][0]["id"], **given)

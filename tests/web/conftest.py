@@ -23,6 +23,7 @@ from app.engines import broker
 from app.web import throttle
 from app.web.factory import create_app
 from tests.conftest import CHEAP_HASHES, PASSWORD, PASSWORD_OF_ALL, REDIS, own_database
+from tests.days import MONDAY
 from tests.serving import application
 
 API = "/api/v1"
@@ -30,7 +31,7 @@ APPOINTMENT = "Process_ApptDams01"
 ENTRIES: dict[str, dict[str, Any]] = {
     "Activity_SpecialDoc": {"specialization": "Cardiology"},
     "Activity_SelectDoc": {"docid": "HSP-200"},
-    "Activity_SchedForm": {"date_scheduled": "2027-03-01", "time_scheduled": "10:30"},
+    "Activity_SchedForm": {"date_scheduled": MONDAY.isoformat(), "time_scheduled": "10:30"},
     "Activity_PatientDet": {"patientid": 7, "ticketid": "T-100", "priority_level": 2},
 }
 """What the four forms of an appointment are filled with, by the id of their task."""

@@ -12,6 +12,7 @@ from lxml import html
 from sqlalchemy import text
 
 from app.db.session import transaction
+from tests.days import MONDAY, SUNDAY, holiday
 from tests.web.conftest import ENTRIES, Caller, Visitor, at_once, rows, value
 
 MODEL = (Path(__file__).resolve().parents[2] / "bpmn/spiff/appointment.bpmn").read_text()
@@ -19,7 +20,7 @@ PAGES = ("expertise", "select", "schedule", "patient")
 GIVEN: list[dict[str, str]] = [
     {"specialization": "Cardiology"},
     {"docid": "HSP-200"},
-    {"slot": "2027-03-01T10:30"},
+    {"slot": f"{MONDAY}T10:30"},
     {"patientid": "7", "priority_level": "2"},
 ]
 WITHOUT_NAMES = [('<camunda:property id="lookup', '<camunda:property id="x'), ('name="effect"', 'name="x"')]
@@ -49,7 +50,7 @@ async def test_a_booking_is_written_whole(visitor: Callable[[str], Visitor]) -> 
     page = html.fromstring(staff.get(at).text)
     assert page.xpath("string(//h1)") == "The appointment is booked"
     (made,) = await rows("select * from appointment where docid = 'HSP-200' and patientid = 7")
-    assert (made.status, made.priority_level, str(made.date_scheduled)) == ("booked", 2, "2027-03-01")
+    assert (made.status, made.priority_level, str(made.date_scheduled)) == ("booked", 2, str(MONDAY))
     assert made.ticketid in page.text_content()
     case = await value("select case_no from instance where id = :id", id=made.instance_id)
     told = await rows("select kind from case_event where case_no = :case order by id", case=case)
@@ -63,7 +64,7 @@ async def test_a_booking_is_written_whole(visitor: Callable[[str], Visitor]) -> 
     ]
     pdf, calendar = page.xpath("//a[contains(@href, '/documents/')]/@href")
     assert staff.get(pdf).data.startswith(b"%PDF-")
-    assert b"DTSTART:20270301T" in staff.get(calendar).data
+    assert f"DTSTART:{MONDAY:%Y%m%d}T".encode() in staff.get(calendar).data
     visitor("modeler").get(pdf, 404)
     assert await value("select count(*) from slot_hold") == 0
 
@@ -122,7 +123,7 @@ async def test_a_page_is_not_left_with_an_empty_field(
         (1, {"docid": "HSP-203"}),
         (1, {"docid": "' or 1=1 --"}),
         *((2, {"slot": slot}) for slot in ("9999-12-31T10:30", "0001-01-01T00:00", "2020-01-06T10:30", "nonsense")),
-        *((2, {"slot": slot}) for slot in ("2027-03-07T10:30", "2026-12-25T10:30", "2027-03-01T10:31")),
+        *((2, {"slot": slot}) for slot in (f"{SUNDAY}T10:30", f"{holiday()}T10:30", f"{MONDAY}T10:31")),
         (3, {"patientid": "4711"}),
         (3, {"patientid": "9" * 30}),
         (3, {"ticketid": "DEMO-001"}),
@@ -200,9 +201,9 @@ async def test_a_taken_slot_is_answered_with_the_three_nearest(visitor: Callable
     first, second = visitor("staff"), visitor("doctor")
     fill(first, 3)
     fill(second, 2)
-    page = html.fromstring(second.post("/doctor/schedule", 422, slot="2027-03-01T10:30").text)
+    page = html.fromstring(second.post("/doctor/schedule", 422, slot=f"{MONDAY}T10:30").text)
     near = page.xpath("//section[@aria-label='Nearest free times']//button/@value")
-    assert near == ["2027-03-01T09:30", "2027-03-01T10:00", "2027-03-01T11:00"]
+    assert near == [f"{MONDAY}T{at}" for at in ("09:30", "10:00", "11:00")]
     assert second.post("/doctor/schedule", slot=near[0]).headers["Location"].startswith("/doctor/patient")
 
 
@@ -238,12 +239,12 @@ async def test_a_patient_books_for_themselves_and_for_nobody_else(visitor: Calla
     patient = visitor("patient")
     at = fill(patient, 4, patientid="7")
     assert "Ana Cruz" in patient.get(at).text
-    assert await value("select patientid from appointment where date_scheduled = '2027-03-01'") == 1
+    assert await value("select patientid from appointment where date_scheduled = :day", day=MONDAY) == 1
     pdf = html.fromstring(patient.get(at).text).xpath("//a[contains(@href, '/documents/')]/@href")[0]
     assert patient.get(pdf).data.startswith(b"%PDF-")
     for who in (patient, visitor("doctor")):
         coming = html.fromstring(who.get("/home").text).xpath("//section[@aria-label='Next appointments']")[0]
-        assert "Mon 1 Mar 2027, 10:30" in coming.text_content()
+        assert f"Mon {MONDAY.day} {MONDAY:%b %Y}, 10:30" in coming.text_content()
     visitor("modeler").get("/doctor/expertise", 403)
     visitor("staff").get(at, 404)
 
@@ -254,7 +255,7 @@ def test_of_many_who_want_one_slot_one_books_and_the_others_are_told(app: Flask,
         fill(person, 2)
 
     def want(person: Visitor) -> int:
-        given = {"csrf_token": person.token, "slot": "2027-03-01T10:30"}
+        given = {"csrf_token": person.token, "slot": f"{MONDAY}T10:30"}
         return person.browser.post("/doctor/schedule", data=given).status_code
 
     answers = at_once(*[lambda person=person: want(person) for person in people])

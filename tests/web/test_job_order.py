@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests import drawing
+from tests.days import MONDAY
 from tests.engines.spiff.test_jobs import asked, service
 from tests.web.conftest import Caller, rows
 
@@ -15,7 +16,7 @@ BOOK = (
 )
 GIVEN = {
     "docid": "HSP-200",
-    "date_scheduled": "2027-03-01",
+    "date_scheduled": MONDAY.isoformat(),
     "time_scheduled": "10:30",
     "patientid": 7,
     "ticketid": "J-1",

@@ -14,6 +14,7 @@ from app.db.session import transaction
 from app.engines import relay, runs
 from app.engines.spiff import models
 from app.engines.spiff.specs import BundleFile
+from tests.days import MONDAY
 from tests.engines.spiff.test_jobs import announce
 from tests.test_architecture import ROOT
 from tests.web.conftest import Caller, rows, value
@@ -21,7 +22,7 @@ from tests.web.conftest import Caller, rows, value
 PROCESS = "Process_JourneyDams01"
 BOOKED: list[dict[str, Any]] = [
     {"specialization": "Cardiology", "docid": "HSP-200"},
-    {"date_scheduled": "2027-03-01", "time_scheduled": "10:30"},
+    {"date_scheduled": MONDAY.isoformat(), "time_scheduled": "10:30"},
     {"patientid": 7, "ticketid": "J-1", "priority_level": 2},
 ]
 FOUND = {"narrative": "Sore throat, no fever.", "resolution": "Rest, warm tea, three days."}

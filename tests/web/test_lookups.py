@@ -13,11 +13,12 @@ from app.clinic import accounts, lookups
 from app.clinic.lookups import LOOKUPS, Wish
 from app.db.session import reading, transaction
 from tests import drawing
+from tests.days import MONDAY
 from tests.web.conftest import Caller, Visitor, value
 
 GIVEN = {
     "docid": "HSP-200",
-    "date_scheduled": "2027-03-01",
+    "date_scheduled": MONDAY.isoformat(),
     "specialization": "Cardiology",
     "patientid": "1",
     "ticketid": "DEMO-001",

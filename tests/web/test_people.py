@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from io import StringIO
 
 import pytest
@@ -12,11 +12,12 @@ from icalendar import Calendar
 from lxml import html
 from sqlalchemy import text
 
-from app.clinic import books
+from app.clinic import books, local_time
 from app.db.session import transaction
 from app.engines import offers
 from app.web.views import sheets
 from tests.conftest import PASSWORD_OF_ALL
+from tests.days import MONDAY
 from tests.web.conftest import Visitor, rows, value
 from tests.web.test_schedule import DOCTOR, booked, form, mark, open_day, said, slot, visit
 
@@ -190,17 +191,18 @@ async def test_a_book_is_found_by_its_own_words_and_by_the_patients_newest_first
 async def test_a_large_clinics_day_sheet_comes_in_parts(visitor: People, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheets, "DOCTORS", 1)
     desk = visitor("staff")
+    begins, ends = (local_time.instant(MONDAY, time(9, minute), field="time") for minute in (0, 30))
     async with transaction() as session:
         docids = (await session.execute(text("select empid from doctor where status order by 1 limit 2"))).scalars()
         for number, docid in enumerate(docids.all()):
             await session.execute(
                 text("""insert into appointment (ticketid, patientid, docid, priority_level, date_scheduled,
                             time_scheduled, consult_hrs, during)
-                        values ('S-' || cast(:n as int), 11 + cast(:n as int), :docid, 3, date '2027-03-01', '09:00',
-                                0.5, tstzrange('2027-03-01 14:00Z', '2027-03-01 14:30Z'))"""),
-                {"n": number, "docid": docid},
+                        values ('S-' || cast(:n as int), 11 + cast(:n as int), :docid, 3, :day, '09:00',
+                                0.5, tstzrange(:begins, :ends))"""),
+                {"n": number, "docid": docid, "day": MONDAY, "begins": begins, "ends": ends},
             )
-    first = html.fromstring(desk.get("/schedule/sheet?day=2027-03-01").text)
+    first = html.fromstring(desk.get(f"/schedule/sheet?day={MONDAY}").text)
     assert len(first.xpath("//section[contains(@class, 'sheet')]")) == 1
     assert "part 1 of 2" in first.text_content()
     second = html.fromstring(desk.get(first.xpath("string(//a[text()='More doctors']/@href)")).text)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lxml import html
 
 from tests.conftest import PASSWORD_OF_ALL
+from tests.days import MONDAY
 from tests.web.conftest import Visitor, rows
 from tests.web.test_booking import fill
 from tests.web.test_processes import BILL, FOUND
@@ -25,7 +26,7 @@ async def test_a_visit_from_signing_in_to_the_release_over_the_pages(visitor: Ca
 
     booked = fill(patient)
     assert html.fromstring(patient.get(booked).text).xpath("string(//h1)") == "The appointment is booked"
-    (visit,) = await rows("select * from appointment where date_scheduled = '2027-03-01'")
+    (visit,) = await rows("select * from appointment where date_scheduled = :day", day=MONDAY)
     assert (visit.docid, visit.patientid, visit.status) == ("HSP-200", 1, "booked")
 
     doctor = signed_in(visitor(""), "doctor", "doctor")
