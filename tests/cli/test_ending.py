@@ -13,9 +13,16 @@ import pytest
 
 from app.cli.ending import ENDED
 from app.core.root import ROOT
+from tests.dev.test_run import lives
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
+
+
+def below(pid: int, folder: Path) -> list[int]:
+    """The processes of the command's own service, once it has a folder and the first of them."""
+    made = list(folder.glob("dams-*/log/postgresql.log"))
+    return [one.pid for one in psutil.Process(pid).children(recursive=True)] if made else []
 
 
 @pytest.mark.parametrize("command", [("chaos", "--small", "--cells", "relay:kill"), ("bench", "outbox")])
@@ -25,13 +32,11 @@ def test_what_is_ended_by_a_signal_leaves_nothing(command: tuple[str, ...], tmp_
         [sys.executable, "-m", "app.cli", *command], cwd=ROOT, env=kept | {"TMPDIR": str(tmp_path)}
     )
     try:
-        wait_until(lambda: list(tmp_path.glob("dams-*/log/postgresql.log")) or process.poll() is not None)
-        started = psutil.Process(process.pid).children(recursive=True)
-        assert started
+        started = wait_until(lambda: below(process.pid, tmp_path))
         process.send_signal(signal.SIGTERM)
         assert process.wait(300) == ENDED
     finally:
         process.kill()
         process.wait()
-    assert [one for one in started if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+    wait_until(lambda: not any(lives(pid) for pid in started))
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
