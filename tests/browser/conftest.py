@@ -16,6 +16,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from app.dev import chromium, frontend
 from tests.conftest import PASSWORD_OF_ALL
+from tests.days import CLOSED
 from tests.serving import Served, serving
 
 FLAGS = ["--no-sandbox", "--no-zygote", "--disable-gpu", "--headless=shell", "--disable-dev-shm-usage"]
@@ -25,8 +26,6 @@ expect.set_options(timeout=TIMEOUT)  # by itself it gives a page five seconds
 SESSION = pytest.mark.asyncio(loop_scope="session")
 TODAY = datetime.now(UTC).date()
 DAYS = count(5)
-HOLIDAYS = ((12, 25), (1, 1))
-"""Of the demo, by month and day."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -51,7 +50,7 @@ def open_day(number: int) -> date:
     """The Tuesday of this number among those ahead that are no holiday of the demo: each number has its own."""
     first = TODAY + timedelta(days=(1 - TODAY.weekday()) % 7)
     tuesdays = (first + timedelta(weeks=week) for week in count())
-    return next(islice((day for day in tuesdays if (day.month, day.day) not in HOLIDAYS), number, None))
+    return next(islice((day for day in tuesdays if (day.month, day.day) not in CLOSED), number, None))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from app.clinic import local_time
 from app.db.session import transaction
+from tests.days import CLOSED
 from tests.web.conftest import Visitor, at_once, rows, value
 
 DOCTOR = "HSP-201"
@@ -24,7 +25,7 @@ def open_day(weeks: int = 3) -> date:
     """A Tuesday some weeks ahead that is no holiday of the demo; its doctors see patients from nine on."""
     day = datetime.now(UTC).date() + timedelta(weeks=weeks)
     day += timedelta(days=(1 - day.weekday()) % 7)
-    return day + timedelta(days=7) if (day.month, day.day) in ((12, 25), (1, 1)) else day
+    return day + timedelta(days=7) if (day.month, day.day) in CLOSED else day
 
 
 def at(hour: int, minute: int = 0, day: date | None = None) -> datetime:
